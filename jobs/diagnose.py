@@ -1,0 +1,44 @@
+"""New archive -> score, pseudo-label, fault type and confidence of every record, in one file.
+
+    python -m jobs.diagnose --run runs/first --archive data/new --out new.parquet
+
+Kill it at any moment and run it again: finished groups are skipped. What could not be read stands in
+RUN/diagnosed/<key>/quarantine.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from jobs.command import run_job
+from jobs.featurize import list_files, plan, process
+from xfmr.archive import parse_archives
+from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, check_output, merge, write_output
+from xfmr.feature_set import close
+from xfmr.progress import say
+from xfmr.published import Models, key_of
+from xfmr.scoring import read_thresholds
+from xfmr.settings import DiagnoseSettings
+
+
+def diagnose(settings: DiagnoseSettings) -> None:
+    """Diagnose a new archive with the models of a run."""
+    check_output(settings.out)
+    run, archives = settings.store, parse_archives(settings.required_archive())
+    DiagnosisRows(run, settings.sample_rate_hz)  # whatever is missing or damaged shows here, before any work
+    files = list_files(archives)
+    models = [Models(run).current_key(stage) for stage in ("detector", "finetune")]
+    key = key_of(archives, models, str(read_thresholds(run)), settings.sample_rate_hz)
+    work = run.child(f"diagnosed/{key}")
+    pending = plan(work, files, key=key, group_bytes=settings.group_bytes, label="diagnose")
+    args = (work, archives, run, settings.sample_rate_hz)
+    process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)
+    counts = close(work)
+    diagnoses = merge(work)
+    write_output(diagnoses, settings.out)
+    n_anomalies = diagnoses["pseudo_label"].to_pylist().count("anomaly")
+    say("diagnose", f"{counts}; {n_anomalies} anomalies; written to {settings.out}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(diagnose, DiagnoseSettings, inherit_archive=False))

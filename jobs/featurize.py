@@ -1,0 +1,66 @@
+"""Archive (JSONL) -> RUN/features: parse every line, compute its features, write them group by group.
+
+    python -m jobs.featurize --archive data/archive --run runs/first --sample-rate-hz 8192
+
+Kill it at any moment and run it again: finished groups are skipped.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.command import run_job
+from xfmr.archive import ArchiveFile, Group, Ledger, list_archive, parse_archives, plan_groups
+from xfmr.cluster import cluster, map_groups
+from xfmr.feature_set import close
+from xfmr.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.progress import progress, say
+from xfmr.settings import Settings, save_settings
+from xfmr.storage import Store
+
+
+def featurize(settings: Settings) -> None:
+    """Bring RUN/features up to date with the archive."""
+    archives = parse_archives(settings.required_archive())
+    files = list_files(archives)
+    save_settings(settings)
+    key = f"features 1, {settings.sample_rate_hz} Hz"
+    pending = plan(settings.store, files, key=key, group_bytes=settings.group_bytes, label="featurize")
+    rows = FeatureRows(settings.sample_rate_hz)
+    process(pending, GroupFeaturizer(settings.store, archives, rows), label="featurize")
+    say("featurize", f"{close(settings.store)}; features in {settings.store.path('features')}")
+
+
+def list_files(archives: Mapping[str, str]) -> list[ArchiveFile]:
+    """List the files of all archives."""
+    return [file for fleet, uri in archives.items() for file in list_archive(fleet, uri)]
+
+
+def plan(store: Store, files: list[ArchiveFile], *, key: str, group_bytes: int, label: str) -> list[Group]:
+    """Group what is new, write the manifest, and return the groups that are not finished."""
+    store.sweep()
+    ledger = Ledger(store)
+    groups = plan_groups(files, known=ledger.read_plan(), key=key, group_bytes=group_bytes)
+    ledger.write_plan(groups)
+    finished = ledger.receipts()
+    pending = [group for group in groups if group.name not in finished]
+    say(label, f"{len(files)} files in {len(groups)} groups, {len(finished)} finished before, {len(pending)} to do")
+    return pending
+
+
+def process(groups: list[Group], worker: Any, *, label: str, constructor_args: tuple[Any, ...] = ()) -> None:
+    """Process groups on the cluster, with a live line of bytes read and records made."""
+    if not groups:
+        return
+    records = 0
+    with cluster(), progress(label=label, total=sum(g.n_bytes for g in groups), unit="B") as line:
+        for receipts in map_groups(worker, [g.to_json() for g in groups], constructor_args=constructor_args):
+            records += sum(receipts["records"].to_pylist())
+            line.set_postfix_str(f"{records} records", refresh=False)
+            line.update(sum(receipts["n_bytes"].to_pylist()))
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(featurize, Settings))

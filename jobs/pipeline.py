@@ -1,0 +1,38 @@
+"""Every step of a run in order: features, encoder, detector, scores, classifier, evaluation.
+
+    python -m jobs.pipeline --archive data/archive --run runs/first --labels labels.csv
+
+A step is skipped when its output is there, so the same command after a crash goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from jobs.command import run_job
+from jobs.evaluate import evaluate
+from jobs.featurize import featurize
+from jobs.finetune import finetune
+from jobs.fit_detector import fit_detector
+from jobs.pretrain import pretrain
+from jobs.score import score
+from xfmr.cluster import cluster
+from xfmr.progress import say
+from xfmr.settings import EvaluateSettings, Settings
+
+
+def pipeline(settings: Settings) -> None:
+    """Run all steps on one cluster."""
+    settings.required_archive()
+    began = time.monotonic()
+    with cluster():
+        for step in (featurize, pretrain, fit_detector, score, finetune):
+            step(settings)
+    if settings.labels:
+        evaluate(EvaluateSettings(**settings.model_dump()))
+    say("pipeline", f"done in {time.monotonic() - began:.0f} s; everything is in {settings.store.path()}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(pipeline, Settings))

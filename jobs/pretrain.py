@@ -1,0 +1,82 @@
+"""RUN/features -> encoder: an autoencoder learns what this fleet's records are made of. No label is read.
+
+    python -m jobs.pretrain --run runs/first --branch spectrum --epochs 60 --workers 2
+
+With --labels, the records held out for validation and test are struck from the history; nothing else of the file
+is used.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import numpy as np
+import torch
+
+from jobs.command import run_job
+from xfmr.cluster import cluster
+from xfmr.feature_set import FeatureSet
+from xfmr.history import History, RecordIds, load_history
+from xfmr.inputs import ModelInputs
+from xfmr.labels import held_out_ids, read_labels
+from xfmr.models.checkpoint import to_bytes
+from xfmr.progress import say
+from xfmr.published import Models, key_of
+from xfmr.settings import Settings, save_settings
+from xfmr.training.loop import Data, Schedule
+from xfmr.training.pretrain import PretrainTask
+from xfmr.training.run import TrainingRun, fit
+
+
+def pretrain(settings: Settings) -> None:
+    """Train the autoencoder of the branch and publish its encoder."""
+    history = stage_one_history(settings)
+    options = settings.pretrain
+    epochs = settings.epochs or options.epochs
+    key = key_of(settings.branch, settings.image_size, settings.seed, epochs, options.model_dump(), history.digest())
+    models = Models(settings.store)
+    if models.is_current("pretrain", key):
+        say("pretrain", "skipped, the encoder of these settings and records is there")
+        return
+    save_settings(settings)
+    say(
+        "pretrain",
+        f"{len(history.keys)} records, branch {settings.branch}, {epochs} epochs, {settings.workers} workers",
+    )
+    inputs = ModelInputs.fit(settings.branch, history.values, history.keys, image_size=settings.image_size)
+    values = inputs.standardise(history.values, history.keys)
+    shape = values.shape[1:]
+    make_task = partial(
+        PretrainTask, branch=settings.branch, shape=shape, learning_rate=options.learning_rate, seed=settings.seed
+    )
+    with cluster():
+        run = TrainingRun(settings.store, "pretrain", key, settings.workers)
+        state = fit(run, make_task, Data({"inputs": values}), Schedule(epochs, options.batch_size, settings.seed))
+    encoder = {name: tensor for name, tensor in state["network"].items() if name.startswith("encoder.")}
+    trained_on = {"history.record_ids": torch.from_numpy(history.record_ids)}
+    model = to_bytes(
+        {**encoder, **inputs.tensors(), **trained_on}, {"kind": "encoder", "shape": shape, **inputs.description()}
+    )
+    final = state["progress"]["history"][-1]
+    path = models.publish("pretrain", key, model, {"records": len(history.keys), **final})
+    say("pretrain", f"loss {final['loss']:.4g} after {epochs} epochs; encoder in {path}")
+
+
+def stage_one_history(settings: Settings) -> History:
+    """Load what stage one may learn from: everything but held-out records."""
+    features = FeatureSet(settings.store)
+    struck: RecordIds = np.empty(0, np.int64)
+    if settings.labels:
+        struck = held_out_ids(read_labels(settings.labels), features)
+    return load_history(
+        features,
+        settings.branch,
+        image_size=settings.image_size,
+        struck=struck,
+        max_records=settings.pretrain.max_records,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(pretrain, Settings))

@@ -1,0 +1,120 @@
+"""Archives for tests: short signals, few of them distinct, so that they are quick to write and to featurize."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from xfmr.archive import Group, Ledger, list_archive, plan_groups
+from xfmr.feature_set import Counts, FeatureSet, close, quarantine_file
+from xfmr.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.storage import Store
+
+SAMPLE_RATE_HZ = 8192.0
+N_VALUES = 256
+START = datetime(2024, 3, 1, 8, tzinfo=UTC)
+
+
+def time_at(minute: int) -> datetime:
+    """Return the time of a sample."""
+    return START + timedelta(minutes=minute)
+
+
+def values_of(seed: int) -> list[float]:
+    """Return the values of one of the signals; seed 0 is a dead sensor's."""
+    values = np.random.default_rng(seed).standard_normal(N_VALUES) if seed else np.zeros(N_VALUES)
+    return [round(value, 5) for value in values.tolist()]
+
+
+def line(sensor: str, minute: int, seed: int) -> bytes:
+    """Write a record as one line of JSON."""
+    time = time_at(minute).isoformat()
+    return json.dumps({"data_time": time, "sensor_id": sensor, "signal_value": values_of(seed)}).encode()
+
+
+def write_archive(folder: Path, files: Mapping[str, Iterable[bytes]]) -> Path:
+    """Write files of lines below a folder."""
+    for name, lines in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(text + b"\n" for text in lines))
+    return folder
+
+
+def fleet_files(*, sensors: Sequence[str] = ("s1", "s2"), minutes: int = 6, seed: int = 1) -> dict[str, list[bytes]]:
+    """Make the files of a small fleet: one a minute, each with a record of every sensor, all signals distinct."""
+    return {
+        f"day/m{minute:02}.jsonl": [
+            line(sensor, minute, seed + minute * len(sensors) + i) for i, sensor in enumerate(sensors)
+        ]
+        for minute in range(minutes)
+    }
+
+
+class Run:
+    """A run that is featurized in this process, without Ray.
+
+    Args:
+        folder: The run folder.
+        archives: Folder of each fleet's archive.
+        group_bytes: Size of a group; 1 makes a group of each file.
+        columns: Value columns to compute; few of them for speed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        archives: Mapping[str, Path],
+        *,
+        group_bytes: int = 1,
+        columns: Collection[str] = ("signal", "log_spectrum"),
+    ) -> None:
+        self.store = Store(str(folder))
+        self.ledger = Ledger(self.store)
+        self.archives = {fleet: str(path) for fleet, path in archives.items()}
+        self.group_bytes = group_bytes
+        self.featurizer = GroupFeaturizer(self.store, self.archives, FeatureRows(SAMPLE_RATE_HZ, columns))
+
+    def plan(self) -> list[Group]:
+        """Plan the groups and write the manifest."""
+        files = [file for fleet, uri in self.archives.items() for file in list_archive(fleet, uri)]
+        groups = plan_groups(files, known=self.ledger.read_plan(), key="test", group_bytes=self.group_bytes)
+        self.ledger.write_plan(groups)
+        return groups
+
+    def process(self, groups: Iterable[Group]) -> None:
+        """Featurize those groups that are not finished."""
+        finished = self.ledger.receipts()
+        for group in groups:
+            if group.name not in finished:
+                self.featurizer(group.to_json())
+
+    def featurize(self) -> Counts:
+        """Bring the features up to date with the archive."""
+        self.process(self.plan())
+        return close(self.store)
+
+    @property
+    def features(self) -> FeatureSet:
+        """The closed features."""
+        return FeatureSet(self.store)
+
+    def table(self, *columns: str) -> pa.Table:
+        """Return all kept rows: the identity columns and those asked for."""
+        return pa.concat_tables(self.features.tables(columns))
+
+    def kept(self) -> set[tuple[str, str, int]]:
+        """Return fleet, path and line of all kept rows."""
+        table = self.table("path", "line")
+        return set(zip(*(table[name].to_pylist() for name in ("fleet", "path", "line")), strict=True))
+
+    def quarantine(self) -> list[tuple[str, int, str]]:
+        """Return path, line and reason of all rejected lines, sorted."""
+        tables = [self.store.read_table(quarantine_file(group)) for group in self.ledger.receipts()]
+        rows = pa.concat_tables(tables).to_pylist()
+        return sorted((row["path"], row["line"], row["reason"]) for row in rows)

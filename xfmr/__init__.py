@@ -1,0 +1,1 @@
+"""Fault diagnosis of AC power transformers from surface vibration."""

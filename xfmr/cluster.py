@@ -1,0 +1,140 @@
+"""Ray as the jobs use it: a local cluster or the one at ``RAY_ADDRESS``, and maps over groups."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from xfmr.errors import XfmrError
+
+GroupFunction = Callable[[str], pa.Table]
+
+
+@contextmanager
+def cluster() -> Iterator[None]:
+    """Connect to the cluster at ``RAY_ADDRESS`` or start a local one, and leave it at the end.
+
+    A cluster that the caller already connected to is used and left as it is. Ray's own messages go to its log files.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if "RAY_ADDRESS" not in os.environ:
+        options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    try:
+        context = ray.init(**options)
+    except ConnectionError as error:
+        raise XfmrError(f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}: {error}") from error
+    quieten()
+    try:
+        with _native_words_to(Path(context.address_info["session_dir"]) / "logs" / "xfmr-driver.err"):
+            yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _native_words_to(log: Path) -> Iterator[None]:
+    """Send what native code writes to standard error to a file; Python's own words still reach the console.
+
+    Ray's core prints there, past all logging, errors of its own that mean nothing to the user and cut the live line.
+    Should it bring the process down, the fault handler says so on the console.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(log if log.parent.is_dir() else os.devnull, "ab") as sink, open(os.dup(2), "w", buffering=1) as console:
+        os.dup2(sink.fileno(), 2)
+        faulthandler.enable(console)
+        try:
+            with redirect_stderr(console):
+                yield
+        finally:
+            faulthandler.disable()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def quieten() -> None:
+    """Keep Ray's libraries off the console: their words stay in the files of Ray's log folder."""
+    import ray.data
+    import ray.train
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    for name in ("ray", "ray.data", "ray.train"):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.ERROR)
+
+
+def n_cpus() -> int:
+    """Return the number of CPUs of the cluster."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def n_gpus() -> int:
+    """Return the number of GPUs of the cluster."""
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
+def map_groups(
+    function: GroupFunction | type[Any], items: Sequence[str], *, constructor_args: tuple[Any, ...] = ()
+) -> Iterator[pa.Table]:
+    """Apply a function to each item on the cluster and yield its tables as they come, in any order.
+
+    Args:
+        function: Takes one item, gives one table of the same schema for all. A class is made once in each of a pool
+            of actors, one a CPU, from ``constructor_args``, and its instance is called.
+        items: What to work on, such as group names; each is one task.
+        constructor_args: Arguments of the class.
+
+    Raises:
+        XfmrError: That the function raised.
+    """
+    source: ray.data.Dataset = ray.data.from_items([{"item": item} for item in items], override_num_blocks=len(items))
+    options: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": 1}
+    if isinstance(function, type):
+        pool = ray.data.ActorPoolStrategy(size=min(n_cpus(), len(items)))
+        dataset = source.map_batches(
+            _Worker, fn_constructor_args=(function, constructor_args), compute=pool, **options
+        )
+    else:
+        dataset = source.map_batches(partial(_on_item, function=function), **options)
+    try:
+        yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    except Exception as error:
+        raise (user_error(error) or error) from None
+
+
+def _on_item(batch: dict[str, Any], function: GroupFunction) -> pa.Table:
+    return function(str(batch["item"][0]))
+
+
+class _Worker:
+    """An actor's instance of the class given to :func:`map_groups`."""
+
+    def __init__(self, kind: type[Any], args: tuple[Any, ...]) -> None:
+        self._function: GroupFunction = kind(*args)
+
+    def __call__(self, batch: dict[str, Any]) -> pa.Table:
+        return _on_item(batch, self._function)
+
+
+def user_error(error: BaseException | None) -> XfmrError | None:
+    """Find the XfmrError that a worker raised below Ray's wrappers."""
+    while error is not None:
+        if isinstance(error, XfmrError):
+            return XfmrError(str(getattr(error, "cause", error)))
+        error = getattr(error, "cause", None) or error.__cause__
+    return None

@@ -1,0 +1,1 @@
+"""Detectors: what scores a record; higher is more abnormal."""

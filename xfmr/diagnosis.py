@@ -1,0 +1,107 @@
+"""New records diagnosed in one pass: features, score, pseudo-label, fault type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import numpy as np
+import pyarrow as pa
+
+from xfmr.archive import ArchiveFile
+from xfmr.classifier import FaultClassifier
+from xfmr.errors import XfmrError
+from xfmr.feature_set import FeatureSet
+from xfmr.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.published import Models
+from xfmr.records import Record
+from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS
+from xfmr.scoring import load_detector, read_thresholds, with_pseudo_labels
+from xfmr.storage import Store
+
+# What a diagnosed record keeps of its features: evaluate fits its baselines on them.
+KEPT_COLUMNS = ["flat", "log_spectrum"]
+
+
+class DiagnosisRows:
+    """Rows of diagnosed records, by a run's detector, thresholds and, where there is one, fault classifier.
+
+    Args:
+        run: The run whose models diagnose.
+        sample_rate_hz: Sampling rate of the new archive in Hz.
+    """
+
+    def __init__(self, run: Store, sample_rate_hz: float) -> None:
+        models = Models(run)
+        self.detector = load_detector(models)
+        self.thresholds = read_thresholds(run)
+        self.classifier: FaultClassifier | None = None
+        if models.current_key("finetune") is not None:
+            self.classifier = FaultClassifier.from_bytes(*models.read("finetune", "jobs.finetune"))
+        columns = {*self.detector.columns, *(self.classifier.columns if self.classifier else ()), "log_spectrum"}
+        self.features = FeatureRows(sample_rate_hz, tuple(sorted(columns)))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """:data:`xfmr.schema.DIAGNOSES`, where each record was read, and :data:`KEPT_COLUMNS`."""
+        kept = [field for field in self.features.schema if field.name in ("path", "line", *KEPT_COLUMNS)]
+        return pa.schema([*DIAGNOSES, *kept])
+
+    def __call__(self, records: Sequence[tuple[ArchiveFile, Record]]) -> pa.Table:
+        """Diagnose a batch of records."""
+        table = self.features(records)
+        scores = pa.array(self.detector.score(table), pa.float32())
+        table = with_pseudo_labels(table.append_column("score", scores), self.thresholds)
+        fault_type, confidence = pa.nulls(len(table), pa.string()), pa.nulls(len(table), pa.float32())
+        if self.classifier is not None:
+            names, probabilities = self.classifier.predict(table)
+            fault_type, confidence = pa.array(names, pa.string()), pa.array(probabilities, pa.float32())
+        table = table.append_column("fault_type", fault_type).append_column("confidence", confidence)
+        return table.select(self.schema.names).cast(self.schema)
+
+
+class GroupDiagnoser(GroupFeaturizer):
+    """Diagnoses one group after another with models loaded once.
+
+    Args:
+        work: Where rows, quarantine and ledger go.
+        archives: URI of each fleet's archive.
+        run: The run whose models diagnose.
+        sample_rate_hz: Sampling rate of the new archive in Hz.
+    """
+
+    def __init__(self, work: Store, archives: Mapping[str, str], run: Store, sample_rate_hz: float) -> None:
+        super().__init__(work, archives, DiagnosisRows(run, sample_rate_hz))
+
+
+def merge(work: Store) -> pa.Table:
+    """Return all diagnoses of a finished pass, by sensor and time: columns of :data:`xfmr.schema.DIAGNOSES`."""
+    columns = [name for name in DIAGNOSES.names if name not in IDENTITY_COLUMNS]
+    table = pa.concat_tables(FeatureSet(work).tables(columns))
+    return table.select(DIAGNOSES.names).sort_by(
+        [(name, "ascending") for name in ("fleet", "sensor_id", "data_time")]
+    )
+
+
+def check_output(out: str) -> None:
+    """Refuse a file name whose form is not known.
+
+    Raises:
+        XfmrError: Unless it ends in .parquet or .jsonl.
+    """
+    if not out.lower().endswith((".parquet", ".jsonl")):
+        raise XfmrError(f"--out {out}: give a file that ends in .parquet or .jsonl")
+
+
+def write_output(table: pa.Table, out: str) -> None:
+    """Write diagnoses as Parquet or JSONL, by the file's ending; times in JSONL are ISO 8601 in UTC."""
+    folder, _, name = out.rpartition("/")
+    store = Store(folder or ".")
+    if name.lower().endswith(".parquet"):
+        store.write_table(name, table)
+        return
+    frame = table.to_pandas()
+    frame["data_time"] = frame["data_time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    lines = BytesIO()
+    frame.replace({np.nan: None}).to_json(lines, orient="records", lines=True, force_ascii=False)
+    store.write(name, lines.getvalue())

@@ -1,0 +1,136 @@
+"""The features of a run: groups on disk, the pass that closes the set, and how other jobs read it.
+
+Rows are written group by group under the group's own name. A record that stands twice in the archive, with the
+same sensor and time, may do so in two groups, so duplicates are removed when all groups are there: of each set the
+row with the smallest path and line stays, whatever the order of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xfmr.archive import Ledger
+from xfmr.errors import XfmrError
+from xfmr.schema import IDENTITY_COLUMNS
+from xfmr.storage import Store
+
+SUCCESS = "features/_SUCCESS.json"
+
+
+def feature_file(group: str) -> str:
+    """Name the features file of a group within its run."""
+    return f"features/{group}.parquet"
+
+
+def quarantine_file(group: str) -> str:
+    """Name the quarantine file of a group within its run."""
+    return f"quarantine/{group}.parquet"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The closing sum: lines = kept + quarantined + duplicates."""
+
+    lines: int
+    kept: int
+    quarantined: int
+    duplicates: int
+
+    def __str__(self) -> str:
+        """Say the sum as every job's last line does."""
+        return (
+            f"{self.lines} lines read = {self.kept} records kept + {self.quarantined} quarantined"
+            f" + {self.duplicates} duplicates"
+        )
+
+
+def close(store: Store) -> Counts:
+    """Remove duplicates and outputs of groups that are no longer planned, and publish the set.
+
+    Raises:
+        XfmrError: Where the archive held no usable record.
+    """
+    receipts = Ledger(store).receipts()
+    for folder in ("features", "quarantine"):
+        for info in store.files(folder):
+            if info.extension == "parquet" and info.base_name.removesuffix(".parquet") not in receipts:
+                store.filesystem.delete_file(info.path)
+    _drop_duplicates(store, list(receipts))
+    kept = sum(_row_count(store, feature_file(group)) for group in receipts)
+    records = sum(receipt.records for receipt in receipts.values())
+    counts = Counts(
+        lines=sum(receipt.lines for receipt in receipts.values()),
+        kept=kept,
+        quarantined=sum(receipt.quarantined for receipt in receipts.values()),
+        duplicates=records - kept,
+    )
+    if counts.kept == 0:
+        raise XfmrError(
+            f"the archive holds no usable record: {counts}; the reasons stand in {store.path('quarantine')}"
+        )
+    store.write_json(SUCCESS, {"groups": sorted(receipts), **counts.__dict__})
+    return counts
+
+
+def _row_count(store: Store, name: str) -> int:
+    with store.filesystem.open_input_file(store.path(name)) as file:
+        return int(pq.ParquetFile(file).metadata.num_rows)
+
+
+def _drop_duplicates(store: Store, groups: Sequence[str]) -> None:
+    """Rewrite the groups that hold a row which another row of the archive precedes."""
+    key = ["fleet", "sensor_id", "data_time"]
+    parts = []
+    for group in groups:
+        part = store.read_table(feature_file(group), columns=[*key, "path", "line"]).to_pandas()
+        parts.append(part.assign(group=group, row=np.arange(len(part))))
+    index = pd.concat(parts).sort_values([*key, "path", "line"])
+    later = index[index.duplicated(key)]
+    for group, rows in later.groupby("group")["row"]:
+        name = feature_file(str(group))
+        table = store.read_table(name)
+        keep = np.ones(len(table), dtype=bool)
+        keep[rows.to_numpy()] = False
+        store.write_table(name, table.filter(pa.array(keep)))
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The closed features of a run, as other jobs read them.
+
+    Args:
+        store: The run.
+
+    Raises:
+        XfmrError: Where featurize has not finished in this run.
+    """
+
+    store: Store
+
+    def __post_init__(self) -> None:
+        if not self.store.exists(SUCCESS):
+            raise XfmrError(f"{self.store.path()} holds no finished features: run jobs.featurize on it first")
+
+    @property
+    def groups(self) -> list[str]:
+        """Names of the finished groups."""
+        return [str(name) for name in self.store.read_json(SUCCESS)["groups"]]
+
+    @property
+    def n_records(self) -> int:
+        """Number of records kept."""
+        return int(self.store.read_json(SUCCESS)["kept"])
+
+    def read(self, group: str, columns: Sequence[str] = ()) -> pa.Table:
+        """Read the identity columns of a group and the others asked for."""
+        return self.store.read_table(feature_file(group), columns=[*IDENTITY_COLUMNS, *columns])
+
+    def tables(self, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
+        """Yield each group's table, in the order of group names."""
+        return (self.read(group, columns) for group in self.groups)

@@ -1,0 +1,43 @@
+"""Features of vibration signals: array in, array out, for NumPy and CuPy alike.
+
+Every function is stateless, takes a batch whose first axis is the record, works through it in chunks of bounded
+memory and answers with the kind of array it was given.
+"""
+
+from xfmr.features._batch import N_SAMPLES
+from xfmr.features.health import HEALTH_GRADES, HEALTH_NAMES, health_grade, health_indices
+from xfmr.features.images import hetero_image, image_from_planes, quantise
+from xfmr.features.raster import RASTER_SIZE, raster_image, raster_layout
+from xfmr.features.scalogram import N_SCALES, cwt_plane
+from xfmr.features.sensors import energy_weights, weighted_average
+from xfmr.features.spectra import LOG_SPECTRUM_LENGTH, LOG_SPECTRUM_SEGMENTS, log_spectrum, stft, stft_plane, welch
+from xfmr.features.zerone import TIME_STATISTICS, ZERONE_LENGTH, ZERONE_PANELS, zerone, zerone_names
+
+__all__ = [
+    "HEALTH_GRADES",
+    "HEALTH_NAMES",
+    "LOG_SPECTRUM_LENGTH",
+    "LOG_SPECTRUM_SEGMENTS",
+    "N_SAMPLES",
+    "N_SCALES",
+    "RASTER_SIZE",
+    "TIME_STATISTICS",
+    "ZERONE_LENGTH",
+    "ZERONE_PANELS",
+    "cwt_plane",
+    "energy_weights",
+    "health_grade",
+    "health_indices",
+    "hetero_image",
+    "image_from_planes",
+    "log_spectrum",
+    "quantise",
+    "raster_image",
+    "raster_layout",
+    "stft",
+    "stft_plane",
+    "weighted_average",
+    "welch",
+    "zerone",
+    "zerone_names",
+]

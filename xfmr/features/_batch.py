@@ -1,0 +1,103 @@
+"""What every feature does with its batch: array module, validation, chunks, precision."""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray: the same code runs on both
+Float32Array: TypeAlias = npt.NDArray[np.float32]
+UInt8Array: TypeAlias = npt.NDArray[np.uint8]
+
+N_SAMPLES = 8192
+"""Samples of a record. The functions take other lengths too, where their docstrings say so."""
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def array_module(array: Array) -> Any:
+    """Return the module an array belongs to: CuPy for a CuPy array, else NumPy.
+
+    Args:
+        array: Any array.
+
+    Returns:
+        The `cupy` or the `numpy` module. CuPy is imported only here, and only when it is in use already.
+    """
+    if type(array).__module__.partition(".")[0] == "cupy":
+        import cupy
+
+        return cupy
+    return np
+
+
+def as_signals(signals: Array) -> Array:
+    """Check a batch of signals and give it one precision.
+
+    Whatever precision a record was read with, its features are those of its float32 values, which are what
+    the archive stores.
+
+    Args:
+        signals: Signals, shape (n, n_samples), finite.
+
+    Returns:
+        The same values as float32, NumPy or CuPy as given.
+
+    Raises:
+        ValueError: The array is not two-dimensional or its signals are empty.
+    """
+    signals = array_module(signals).asarray(signals, dtype=np.float32)
+    if signals.ndim != 2 or signals.shape[1] == 0:
+        raise ValueError(f"signals must have the shape (n, n_samples), got {signals.shape}")
+    return signals
+
+
+def check_sample_rate(sample_rate_hz: float) -> None:
+    """Raise ValueError unless the sample rate, in Hz, is a positive finite number."""
+    if not (math.isfinite(sample_rate_hz) and sample_rate_hz > 0):
+        raise ValueError(f"sample_rate_hz must be positive and finite, got {sample_rate_hz}")
+
+
+def standardise(signals: Array) -> Array:
+    """Bring each signal to zero mean and unit standard deviation.
+
+    z = (x - mean) / (std + 1e-8), the moments in float64. A constant float32 signal gives exact zeros.
+
+    Args:
+        signals: Signals, float32, shape (n, n_samples).
+
+    Returns:
+        Standardised signals, float32, shape (n, n_samples).
+    """
+    exact = signals.astype(np.float64)
+    centred = exact - exact.mean(axis=1, keepdims=True)
+    return (centred / (centred.std(axis=1, keepdims=True) + 1e-8)).astype(np.float32)
+
+
+def in_chunks(function: Callable[[Array], Array], batch: Array, *, size: int) -> Float32Array:
+    """Apply a function to `size` records at a time, so that memory does not grow with the batch.
+
+    Args:
+        function: Takes and returns arrays whose first axis is the record.
+        batch: Input, shape (n, ...).
+        size: Records in a chunk.
+
+    Returns:
+        The results of all chunks, float32, shape (n, ...); an empty batch gives an empty result.
+    """
+    xp = array_module(batch)
+    if len(batch) == 0:  # one blank record tells the shape of the answer
+        blank = xp.zeros((1, *batch.shape[1:]), batch.dtype)
+        return in_chunks(function, blank, size=1)[:0]
+    results = [_as_float32(function(batch[start : start + size])) for start in range(0, len(batch), size)]
+    joined: Float32Array = xp.concatenate(results)
+    return joined
+
+
+def _as_float32(values: Array) -> Array:
+    """Round to float32; a value beyond its range becomes the largest one, so no infinity arises."""
+    if values.dtype == np.float32:
+        return values
+    return array_module(values).clip(values, -_FLOAT32_MAX, _FLOAT32_MAX).astype(np.float32)

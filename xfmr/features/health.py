@@ -1,0 +1,148 @@
+"""Health indices: the field's rule-based figures of a transformer's mechanical state, for people to read."""
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from xfmr.features._batch import Array, Float32Array, array_module, as_signals, in_chunks
+from xfmr.features.spectra import psd_on_hz_grid, welch
+
+HEALTH_NAMES = (
+    "power_entropy",
+    "determinism",
+    "vibration_stability_percent",
+    "high_frequency_percent",
+    "health_index",
+)
+HEALTH_GRADES = ("normal", "attention", "abnormal", "severe")
+
+_GRADE_LIMITS = (60.0, 80.0, 90.0)
+
+_TINY = 1e-12
+_TOP_HZ = 2000
+_BAND_STEP_HZ = 50
+_BAND_HALF_WIDTH_HZ = 10
+_HF_FROM_HZ = 999
+_LF_TO_HZ = 950
+_DECIMATION = 4
+_MAX_POINTS = 2048
+_MAX_LAG = 64
+_HIT_SQUARED_DISTANCE = 0.01
+_N_WINDOWS = 50
+# The largest exponent whose exponential is still a float64, with room for the factors.
+_MAX_EXPONENT = 700.0
+_CHUNK = 64
+
+
+def health_indices(signals: Array, *, sample_rate_hz: float) -> Float32Array:
+    """Compute the health indices of each signal.
+
+    - H, power entropy: entropy of the power in 20 Hz wide bands around 50, 100, .. 2000 Hz, weighted by frequency.
+    - C, determinism (0..1): of the recurrences at lags up to 64 of the signal embedded in two dimensions, the share
+      in runs of two or more.
+    - V, vibration stability, percent: coefficient of variation of the maxima of 50 windows.
+    - HF, percent: largest PSD value at 999..2000 Hz by the largest at 0..950 Hz.
+    - health index, higher is worse: 100 (0.5 sH + 0.1 sC + 0.1 sV + 0.3 sHF), the s fitted curves of the four.
+
+    The PSD is Welch's, of the raw signal. Limits in use: H >= 2.0, C <= 0.38, V >= 2 %, HF >= 5 %; for the health
+    index see `health_grade`.
+
+    Args:
+        signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy; of several sensors of
+            one unit, their energy-weighted average.
+        sample_rate_hz: Sample rate in Hz.
+
+    Returns:
+        H, C, V, HF and the health index, float32, shape (n, 5), finite.
+
+    Raises:
+        ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+    """
+    return in_chunks(partial(_health, sample_rate_hz=sample_rate_hz), as_signals(signals), size=_CHUNK)
+
+
+def health_grade(health_index: Array) -> npt.NDArray[np.int64]:
+    """Grade health indices: up to 60 normal, up to 80 attention, up to 90 abnormal, above severe.
+
+    Args:
+        health_index: Health index, any shape: the last column of `health_indices`.
+
+    Returns:
+        Positions in `HEALTH_GRADES`, integers of the same shape.
+    """
+    xp = array_module(health_index)
+    grades: npt.NDArray[np.int64] = xp.searchsorted(xp.asarray(_GRADE_LIMITS), health_index, side="left")
+    return grades
+
+
+def _health(signals: Array, *, sample_rate_hz: float) -> Array:
+    xp = array_module(signals)
+    exact = signals.astype(np.float64)
+    psd = welch(exact, sample_rate_hz=sample_rate_hz)
+    psd_hz = psd_on_hz_grid(psd, sample_rate_hz=sample_rate_hz, n_samples=signals.shape[1])
+    from_zero_hz = xp.pad(psd_hz[:, :_TOP_HZ], ((0, 0), (1, 0)))  # P(0) = 0, so that column f is f Hz
+    entropy = _power_entropy(from_zero_hz)
+    determinism = _determinism(exact)
+    stability = _stability_percent(exact)
+    high_frequency = _high_frequency_percent(from_zero_hz)
+    index = _health_index(entropy, determinism, stability, high_frequency)
+    return xp.stack([entropy, determinism, stability, high_frequency, index], axis=1)
+
+
+def _power_entropy(psd_hz: Array) -> Array:
+    """Return the entropy of the frequency-weighted band powers, from the PSD at 0..2000 Hz."""
+    xp = array_module(psd_hz)
+    centre = np.arange(_BAND_STEP_HZ, _TOP_HZ + 1, _BAND_STEP_HZ)
+    upper = np.minimum(centre + _BAND_HALF_WIDTH_HZ, _TOP_HZ)
+    cumulative = xp.cumsum(psd_hz, axis=1) / (psd_hz.sum(axis=1, keepdims=True) + _TINY)
+    energy = cumulative[:, xp.asarray(upper)] - cumulative[:, xp.asarray(centre - _BAND_HALF_WIDTH_HZ)]
+    weighted = energy * xp.asarray(centre / _TOP_HZ)
+    share = weighted / (weighted.sum(axis=1, keepdims=True) + _TINY)
+    # p ln p tends to 0 with p.
+    return -(share * xp.log(xp.where(share > 0, share, 1))).sum(axis=1)
+
+
+def _determinism(x: Array) -> Array:
+    """Return the share of recurrence hits that lie in runs of two or more along a lag."""
+    xp = array_module(x)
+    y = xp.ascontiguousarray(x[:, ::_DECIMATION][:, :_MAX_POINTS])
+    hits = xp.zeros(len(y), np.int64)
+    in_runs = xp.zeros(len(y), np.int64)
+    for lag in range(1, _MAX_LAG + 1):
+        squared = (y[:, lag:] - y[:, :-lag]) ** 2
+        hit = squared[:, :-1] + squared[:, 1:] <= _HIT_SQUARED_DISTANCE
+        edged = xp.pad(hit, ((0, 0), (1, 1)))
+        hits += hit.sum(axis=1)
+        in_runs += (hit & (edged[:, :-2] | edged[:, 2:])).sum(axis=1)
+    return in_runs / xp.maximum(hits, 1)
+
+
+def _stability_percent(x: Array) -> Array:
+    width = x.shape[1] // _N_WINDOWS
+    maxima = x[:, : width * _N_WINDOWS].reshape(len(x), _N_WINDOWS, width).max(axis=2)
+    return 100 * maxima.std(axis=1) / (maxima.mean(axis=1) + _TINY)
+
+
+def _high_frequency_percent(psd_hz: Array) -> Array:
+    high = psd_hz[:, _HF_FROM_HZ:].max(axis=1)
+    return 100 * high / (psd_hz[:, : _LF_TO_HZ + 1].max(axis=1) + _TINY)
+
+
+def _health_index(entropy: Array, determinism: Array, stability: Array, high_frequency: Array) -> Array:
+    """Combine the four indices through their fitted curves."""
+    v, h = stability / 100, high_frequency / 100
+    s_entropy = _bell(entropy, 0.5671, 3.1, 0.5895) + _bell(entropy, 0.9038, 2.147, 0.945)
+    s_determinism = _bell(determinism, 0.3972, -0.08728, 0.09103) + _bell(determinism, 0.9079, 0.08263, 0.2975)
+    s_stability = 0.9412 * _exp(0.3344 * v) - 0.9361 * _exp(-57.31 * v)
+    s_high_frequency = 0.9552 * _exp(0.1019 * h) - 0.489 * _exp(-43.76 * h)
+    return 100 * (0.5 * s_entropy + 0.1 * s_determinism + 0.1 * s_stability + 0.3 * s_high_frequency)
+
+
+def _bell(x: Array, height: float, centre: float, width: float) -> Array:
+    return height * array_module(x).exp(-(((x - centre) / width) ** 2))
+
+
+def _exp(exponent: Array) -> Array:
+    xp = array_module(exponent)
+    return xp.exp(xp.minimum(exponent, _MAX_EXPONENT))

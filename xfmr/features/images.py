@@ -1,0 +1,109 @@
+"""Hetero image: scalogram, STFT and folded signal as the three channels of one picture."""
+
+import numpy as np
+
+from xfmr.features._batch import (
+    Array,
+    Float32Array,
+    UInt8Array,
+    array_module,
+    as_signals,
+    check_sample_rate,
+    in_chunks,
+    standardise,
+)
+from xfmr.features.resampling import resize
+from xfmr.features.scalogram import cwt_plane
+from xfmr.features.spectra import stft_plane
+
+_FOLD_COLUMNS = 256
+_CHUNK = 16
+
+
+def hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> Float32Array:
+    """Draw each signal as an image of three channels.
+
+    Channels: the scalogram (|CWT|, 128 scales), the STFT magnitude (segments of 256 samples) and the standardised
+    signal folded into rows of 256 samples; each resized bilinearly to a square and min-max scaled.
+
+    Args:
+        signals: Signals, shape (n, n_samples) with at least 256 samples, NumPy or CuPy.
+        sample_rate_hz: Sample rate in Hz. The axes of the image count samples, so that the rate gives them their
+            unit and does not change the image.
+        size: Height and width of the image.
+
+    Returns:
+        Images in 0..1, float32, shape (n, 3, size, size).
+
+    Raises:
+        ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+    """
+    check_sample_rate(sample_rate_hz)
+
+    def draw(chunk: Array) -> Array:
+        return _assemble(cwt_plane(chunk, width=size), stft_plane(chunk), chunk, size=size)
+
+    return in_chunks(draw, as_signals(signals), size=_CHUNK)
+
+
+def image_from_planes(cwt: Array, stft: Array, signals: Array, *, size: int = 224) -> Float32Array:
+    """Draw the hetero image from planes that were computed and stored before.
+
+    Scaling a plane does not change the image, so `quantise`d planes serve as they are: at the width they were stored
+    with, the result is that of `hetero_image` to within the quantisation. At another size the scalogram's columns
+    mix the stored ones, where `hetero_image` reads other times: the ridges are the same, their beat is not. A model
+    should see images of one making.
+
+    Args:
+        cwt: Scalograms, shape (n, 128, width), as `cwt_plane` returns them or quantised.
+        stft: STFT magnitudes, shape (n, 129, segments), as `stft_plane` returns them or quantised.
+        signals: The signals behind them, shape (n, n_samples).
+        size: Height and width of the image.
+
+    Returns:
+        Images in 0..1, float32, shape (n, 3, size, size).
+
+    Raises:
+        ValueError: The three do not hold the same number of records, or the signals are not of the
+            shape (n, n_samples).
+    """
+    signals = as_signals(signals)
+    if not len(cwt) == len(stft) == len(signals):
+        raise ValueError(f"got {len(cwt)} scalograms, {len(stft)} STFTs and {len(signals)} signals")
+    return _assemble(cwt.astype(np.float32), stft.astype(np.float32), signals, size=size)
+
+
+def quantise(planes: Array) -> UInt8Array:
+    """Scale each plane to 0..255 by its own range, for storage.
+
+    Args:
+        planes: Planes, shape (n, rows, columns).
+
+    Returns:
+        round(255 (p - min) / (max - min)), uint8, of the same shape; a constant plane is all 0.
+    """
+    low = planes.min(axis=(1, 2), keepdims=True)
+    span = planes.max(axis=(1, 2), keepdims=True) - low
+    steps: UInt8Array = array_module(planes).rint((planes - low) / (span + (span == 0)) * 255).astype(np.uint8)
+    return steps
+
+
+def _assemble(cwt: Array, stft: Array, signals: Array, *, size: int) -> Float32Array:
+    xp = array_module(signals)
+    images: Float32Array = xp.empty((len(signals), 3, size, size), np.float32)
+    for channel, planes in enumerate((cwt, stft, _fold(standardise(signals)))):
+        images[:, channel] = _min_max(resize(planes, height=size, width=size))
+    return images
+
+
+def _fold(signals: Array) -> Array:
+    """Write each signal row by row into a plane of 256 columns, the last row filled with zeros."""
+    missing = -signals.shape[1] % _FOLD_COLUMNS
+    padded = array_module(signals).pad(signals, ((0, 0), (0, missing)))
+    return padded.reshape(len(signals), padded.shape[1] // _FOLD_COLUMNS, _FOLD_COLUMNS)
+
+
+def _min_max(planes: Array) -> Array:
+    low = planes.min(axis=(1, 2), keepdims=True)
+    high = planes.max(axis=(1, 2), keepdims=True)
+    return (planes - low) / (high - low + 1e-8)

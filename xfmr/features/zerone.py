@@ -1,0 +1,161 @@
+"""Zerone: 1200 statistics of a signal in time, short-time magnitude, power density and high-frequency share."""
+
+from functools import partial
+from types import MappingProxyType
+
+import numpy as np
+
+from xfmr.features._batch import Array, Float32Array, array_module, as_signals, in_chunks
+from xfmr.features.spectra import psd_on_hz_grid, stft, welch
+
+TIME_STATISTICS = (
+    "mean",
+    "rms",
+    "variance",
+    "standard_deviation",
+    "maximum",
+    "minimum",
+    "peak_to_peak",
+    "kurtosis",
+    "skewness",
+    "zero_crossing_rate",
+    "mean_absolute",
+    "crest_factor",
+    "impulse_factor",
+    "margin_factor",
+    "waveform_factor",
+)
+N_FRAMES = 127
+HF_THRESHOLDS_HZ = (1000, 2000, 3000, 4000)
+
+ZERONE_PANELS = MappingProxyType(
+    {"time": slice(0, 15), "stft": slice(15, 142), "psd": slice(142, 1192), "hf": slice(1192, 1200)}
+)
+"""Where each kind of value lies in the vector."""
+ZERONE_LENGTH = 1200
+
+_STFT_SEGMENT = 128
+_SINGLE_HZ = 1000
+_BANDED_HZ = 2000
+_BAND_WIDTH_HZ = 20
+_TINY = 1e-12
+_CHUNK = 16
+
+
+def zerone(signals: Array, *, sample_rate_hz: float) -> Float32Array:
+    """Compute the 1200 Zerone values of each signal.
+
+    In this order (`zerone_names` names each):
+
+    - time, 15: the statistics `TIME_STATISTICS` of the raw signal. Moments are those of the population; kurtosis is
+      m4 / m2^2 and skewness m3 / s^3; with A the mean of |x|, crest is max / RMS, impulse max / A, margin
+      max / (mean of x^4)^(1/4), waveform RMS / A. A ratio with a zero denominator is 0.
+    - stft, 127: mean magnitude of each of the first 127 segments (128 samples, half overlapping), without the DC
+      bin; zero for segments the signal does not have.
+    - psd, 1050: Welch PSD at 1..1000 Hz, then its mean in 50 bands of 20 Hz from 1001 to 2000 Hz.
+    - hf, 8: for each threshold 1000, 2000, 3000, 4000 Hz, on the PSD at 1..4000 Hz: mean at and above it
+      by the mean below it, then the power (trapezoid rule) at and above it by all power.
+
+    The three spectral parts are of the signal minus its mean.
+
+    Args:
+        signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy.
+        sample_rate_hz: Sample rate in Hz.
+
+    Returns:
+        Values, float32, shape (n, 1200), finite.
+
+    Raises:
+        ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+    """
+    return in_chunks(partial(_zerone, sample_rate_hz=sample_rate_hz), as_signals(signals), size=_CHUNK)
+
+
+def zerone_names() -> tuple[str, ...]:
+    """Name the 1200 values, such as `crest_factor`, `stft_frame_3`, `psd_100_hz`, `hf_mean_ratio_2000_hz`."""
+    bands = range(_SINGLE_HZ + 1, _BANDED_HZ, _BAND_WIDTH_HZ)
+    return (
+        *TIME_STATISTICS,
+        *(f"stft_frame_{frame}" for frame in range(N_FRAMES)),
+        *(f"psd_{hz}_hz" for hz in range(1, _SINGLE_HZ + 1)),
+        *(f"psd_{low}_{low + _BAND_WIDTH_HZ - 1}_hz" for low in bands),
+        *(f"hf_{kind}_ratio_{hz}_hz" for hz in HF_THRESHOLDS_HZ for kind in ("mean", "power")),
+    )
+
+
+def _zerone(signals: Array, *, sample_rate_hz: float) -> Array:
+    exact = signals.astype(np.float64)
+    centred = exact - exact.mean(axis=1, keepdims=True)
+    psd = welch(centred, sample_rate_hz=sample_rate_hz)
+    psd_hz = psd_on_hz_grid(psd, sample_rate_hz=sample_rate_hz, n_samples=signals.shape[1])
+    parts = [
+        _time_statistics(exact, centred),
+        _frame_magnitudes(centred),
+        _psd_values(psd_hz),
+        _high_frequency_ratios(psd_hz),
+    ]
+    return array_module(signals).concatenate(parts, axis=1)
+
+
+def _time_statistics(x: Array, centred: Array) -> Array:
+    xp = array_module(x)
+    square = x**2
+    centred_square = centred**2
+    variance = centred_square.mean(axis=1)
+    deviation = xp.sqrt(variance)
+    rms = xp.sqrt(square.mean(axis=1))
+    mean_absolute = xp.abs(x).mean(axis=1)
+    maximum, minimum = x.max(axis=1), x.min(axis=1)
+    crossings = xp.diff(xp.signbit(x).astype(np.int8), axis=1) != 0
+    values = [
+        x.mean(axis=1),
+        rms,
+        variance,
+        deviation,
+        maximum,
+        minimum,
+        maximum - minimum,
+        _ratio((centred_square**2).mean(axis=1), variance**2),
+        _ratio((centred_square * centred).mean(axis=1), deviation**3),
+        crossings.mean(axis=1),
+        mean_absolute,
+        _ratio(maximum, rms),
+        _ratio(maximum, mean_absolute),
+        _ratio(maximum, (square**2).mean(axis=1) ** 0.25),
+        _ratio(rms, mean_absolute),
+    ]
+    return xp.stack(values, axis=1)
+
+
+def _frame_magnitudes(centred: Array) -> Array:
+    xp = array_module(centred)
+    magnitude = xp.abs(stft(centred, nperseg=_STFT_SEGMENT)[:, 1:, :N_FRAMES]).mean(axis=1)
+    return xp.pad(magnitude, ((0, 0), (0, N_FRAMES - magnitude.shape[1])))
+
+
+def _psd_values(psd_hz: Array) -> Array:
+    single, banded = psd_hz[:, :_SINGLE_HZ], psd_hz[:, _SINGLE_HZ:_BANDED_HZ]
+    bands = banded.reshape(len(psd_hz), -1, _BAND_WIDTH_HZ).mean(axis=2)
+    return array_module(psd_hz).concatenate([single, bands], axis=1)
+
+
+def _high_frequency_ratios(psd_hz: Array) -> Array:
+    total = _trapezoid(psd_hz)
+    values = []
+    for threshold in HF_THRESHOLDS_HZ:
+        below, above = psd_hz[:, : threshold - 1], psd_hz[:, threshold - 1 :]
+        values.append(above.mean(axis=1) / (below.mean(axis=1) + _TINY))
+        values.append(_trapezoid(above) / (total + _TINY))
+    return array_module(psd_hz).stack(values, axis=1)
+
+
+def _trapezoid(psd_hz: Array) -> Array:
+    """Integrate over steps of 1 Hz."""
+    return psd_hz.sum(axis=1) - (psd_hz[:, 0] + psd_hz[:, -1]) / 2
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    """Divide, with 0 where the denominator (never negative) is 0."""
+    xp = array_module(numerator)
+    positive = denominator > 0
+    return xp.where(positive, numerator / xp.where(positive, denominator, 1), 0)

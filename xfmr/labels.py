@@ -1,0 +1,169 @@
+"""People's labels: the table, who may train on what, pseudo-labels' review queue.
+
+Which labelled records are for training, validation and test follows from a hash of fleet and time alone: all
+sensors of one sample fall in the same part, and a part does not change when labels are added. Whatever is held out
+is struck from every training set, stage one's included, together with every copy of the same signal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xfmr.errors import XfmrError
+from xfmr.feature_set import FeatureSet
+from xfmr.history import RecordIds
+from xfmr.storage import Store
+
+NORMAL = "normal"
+KEY = ["fleet", "sensor_id", "data_time"]
+
+Part = Literal["train", "validation", "test"]
+_HELD_OUT_PERCENT: dict[Part, int] = {"test": 15, "validation": 15}
+
+
+def read_labels(uri: str) -> pd.DataFrame:
+    """Read a table of labels.
+
+    Args:
+        uri: CSV or Parquet file with the columns ``sensor_id``, ``data_time`` and ``label``, and ``fleet`` where
+            the run has several; further columns are left aside.
+
+    Returns:
+        Columns ``fleet``, ``sensor_id``, ``data_time`` (UTC), ``label``; one row a sensor and time.
+
+    Raises:
+        XfmrError: Naming the file and, where there is one, the line.
+    """
+    folder, _, name = uri.rpartition("/")
+    store = Store(folder or ".")
+    if not store.exists(name):
+        raise XfmrError(f"labels file {uri} does not exist: check the path given to --labels")
+    table = _read_frame(store, name, uri)
+    missing = [column for column in ("sensor_id", "data_time", "label") if column not in table]
+    if missing:
+        raise XfmrError(f"{uri}: no column {', '.join(missing)}; the header must name sensor_id, data_time, label")
+    if "fleet" not in table:
+        table = table.assign(fleet="")
+    return _checked(table[[*KEY, "label"]].astype(str), uri)
+
+
+def _read_frame(store: Store, name: str, uri: str) -> pd.DataFrame:
+    try:
+        if name.lower().endswith(".parquet"):
+            return pd.DataFrame(store.read_table(name).to_pandas())
+        return pd.read_csv(BytesIO(store.read(name)), dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise XfmrError(f"{uri} is not a table: {' '.join(str(error).split())}") from error
+
+
+def _checked(table: pd.DataFrame, uri: str) -> pd.DataFrame:
+    """Parse times and refuse what cannot be used; line 1 is the header."""
+    times = pd.to_datetime(table["data_time"], utc=True, errors="coerce", format="ISO8601")
+    for bad, what in [
+        (times.isna(), "data_time is no ISO 8601 time"),
+        (table["label"].str.strip() == "", "no label"),
+    ]:
+        if bad.any():
+            line = int(np.argmax(bad.to_numpy())) + 2
+            raise XfmrError(f"{uri}, line {line}: {what}: {table.iloc[line - 2].to_dict()}")
+    table = table.assign(data_time=times.astype("datetime64[us, UTC]"), label=table["label"].str.strip())
+    table = table.drop_duplicates()
+    twice = table.duplicated(KEY)
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise XfmrError(f"{uri}: {row['sensor_id']} at {row['data_time']} has two different labels: keep one")
+    return table.reset_index(drop=True)
+
+
+def match_records(labels: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:
+    """Find the records of a run that are labelled.
+
+    Returns:
+        The labels found, with the column ``record_id``, sorted by sensor and time.
+
+    Raises:
+        XfmrError: Where none is found.
+    """
+    index = pa.concat_tables(features.tables()).to_pandas()
+    found = labels.merge(index, on=KEY, how="inner").sort_values(KEY).reset_index(drop=True)
+    if found.empty:
+        raise XfmrError("no label is of a record in this run: compare sensor_id and data_time of labels and archive")
+    return found
+
+
+def part_of(fleet: str, data_time: pd.Timestamp) -> Part:
+    """Tell which part the labelled records of one sample belong to."""
+    text = f"{fleet}\0{data_time.isoformat()}"
+    percent = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") % 100
+    edge = 0
+    for part, share in _HELD_OUT_PERCENT.items():
+        edge += share
+        if percent < edge:
+            return part
+    return "train"
+
+
+def split(labelled: pd.DataFrame) -> pd.Series[str]:
+    """Return the part of each labelled record.
+
+    A training record whose signal is also held out, under another name or time, is held out with it.
+
+    Args:
+        labelled: What :func:`match_records` gives.
+    """
+    parts = pd.Series(
+        [part_of(f, t) for f, t in zip(labelled["fleet"], labelled["data_time"], strict=True)],
+        labelled.index,
+        dtype=str,
+    )
+    for held_out in ("validation", "test"):
+        copies = labelled["record_id"].isin(labelled["record_id"][parts == held_out])
+        parts[copies] = held_out
+    return parts
+
+
+def held_out_ids(labels: pd.DataFrame, features: FeatureSet) -> RecordIds:
+    """Return the ids of the records held out for validation and test, and no word of what they are labelled.
+
+    This is all that stage one ever learns of a labels file.
+    """
+    labelled = match_records(labels, features)
+    ids: RecordIds = np.unique(labelled["record_id"][split(labelled) != "train"].to_numpy(dtype=np.int64))
+    return ids
+
+
+def check_disjoint(training: NDArray[np.int64], held_out: NDArray[np.int64]) -> None:
+    """Refuse a training set that holds a held-out record.
+
+    Raises:
+        XfmrError: With the number of records that leaked.
+    """
+    leaked = np.intersect1d(training, held_out)
+    if len(leaked):
+        raise XfmrError(
+            f"{len(leaked)} records held out for validation or test were trained on: run jobs.pretrain and "
+            "jobs.fit_detector again with the same --labels"
+        )
+
+
+def review_queue(scores: pd.DataFrame, *, upper: float, size: int) -> pd.DataFrame:
+    """Choose the records from which a person's label would teach most: those nearest to the upper threshold.
+
+    Args:
+        scores: Columns of :data:`xfmr.schema.SCORES`.
+        upper: Threshold from which a score is an anomaly.
+        size: The most to choose.
+
+    Returns:
+        Rows of ``scores`` with an empty column ``label``, the nearest first.
+    """
+    candidates = scores[scores["pseudo_label"] != NORMAL]
+    nearest = (candidates["score"] - upper).abs().sort_values(kind="stable").index[:size]
+    return candidates.loc[nearest].assign(label="")

@@ -1,0 +1,1 @@
+"""Networks, losses and the files they are kept in; only torch and torchvision."""

@@ -1,0 +1,44 @@
+"""Losses, one value a record; the train loop averages them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# A residual counts at most this much, in the input's unit (robust sigmas, or grey levels of 0..1): the history is
+# not clean, and a squared error would spend the network on its few faulty records.
+RESIDUAL_CLAMP = 3.0
+
+
+def reconstruction_loss(reconstruction: Tensor, inputs: Tensor) -> Tensor:
+    """Mean squared residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,)."""
+    residual = (reconstruction - inputs).clamp(-RESIDUAL_CLAMP, RESIDUAL_CLAMP)
+    return residual.square().flatten(1).mean(1)
+
+
+def squared_distance(embedding: Tensor, centre: Tensor) -> Tensor:
+    """Squared distance to the hypersphere's centre: (n, d), (d,) -> (n,)."""
+    return (embedding - centre).square().sum(1)
+
+
+def soft_boundary_loss(distance: Tensor, radius: float, nu: float) -> Tensor:
+    """Deep SVDD's soft boundary: R^2 + max(0, d^2 - R^2) / nu of each squared distance, (n,) -> (n,)."""
+    return radius**2 + (distance - radius**2).clamp(min=0) / nu
+
+
+def label_loss(logits: Tensor, classes: Tensor, normal: int) -> Tensor:
+    """Cross-entropy where the class is known; where it is -1, -log P(any fault): (n, k), (n,) -> (n,).
+
+    A pseudo-label ``anomaly`` says that a record is faulty and not how, so it asks only that the normal class be
+    unlikely.
+
+    Args:
+        logits: Shape (n, k).
+        classes: Class of each record, or -1 for a fault of unknown type, shape (n,).
+        normal: Index of the normal class.
+    """
+    known = functional.cross_entropy(logits, classes.clamp(min=0), reduction="none")
+    others = torch.cat([logits[:, :normal], logits[:, normal + 1 :]], dim=1)
+    some_fault = logits.logsumexp(1) - others.logsumexp(1)
+    return torch.where(classes >= 0, known, some_fault)

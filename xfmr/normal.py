@@ -1,0 +1,94 @@
+"""What is normal for each sensor: level-free spectra, standardised by the sensor's own history.
+
+Sensors differ more from each other than a fault differs from none, so each value is measured in robust sigmas of the
+sensor's own past. A sensor with little history borrows the fleet's statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SensorKey = tuple[str, str]  # fleet, sensor_id
+
+# Below this many records a sensor's median and MAD are too noisy to divide by (measured on the gearbox recordings).
+MIN_HISTORY = 30
+CLIP = 10.0
+_MAD_TO_SIGMA = 1.4826
+# Share of the median MAD added to every scale, so that a value that hardly moves is not blown up.
+_FLOOR = 0.05
+
+
+def level_free(log_spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Subtract each record's own median from its log spectrum, so that the sensor's gain drops out.
+
+    Args:
+        log_spectrum: log10 of power, shape (n, d).
+
+    Returns:
+        Shape (n, d), dtype float32.
+    """
+    return (log_spectrum - np.median(log_spectrum, axis=1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Median and scale of every value for each known sensor, and for the fleet.
+
+    Args:
+        sensors: The k sensors with a history of their own.
+        median: Shape (k + 1, d); the last row is the fleet's.
+        scale: Shape (k + 1, d), positive.
+    """
+
+    sensors: tuple[SensorKey, ...]
+    median: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, values: NDArray[np.float32], keys: Sequence[SensorKey]) -> Standardiser:
+        """Learn the statistics of a history.
+
+        A value's scale is 1.4826 MAD + 5 % of the median of all values' 1.4826 MADs.
+
+        Args:
+            values: The history, shape (n, d), n > 0.
+            keys: Each row's sensor.
+        """
+        rows: dict[SensorKey, list[int]] = {}
+        for row, key in enumerate(keys):
+            rows.setdefault(key, []).append(row)
+        own = {key: index for key, index in sorted(rows.items()) if len(index) >= MIN_HISTORY}
+        statistics = [_statistics(values[index]) for index in own.values()] + [_statistics(values)]
+        return cls(
+            sensors=tuple(own),
+            median=np.stack([median for median, _ in statistics]),
+            scale=np.stack([scale for _, scale in statistics]),
+        )
+
+    def apply(self, values: NDArray[np.float32], keys: Sequence[SensorKey]) -> NDArray[np.float32]:
+        """Express values in robust sigmas of their sensor, clipped at +-10.
+
+        Args:
+            values: Shape (n, d).
+            keys: Each row's sensor; one without a history of its own takes the fleet's statistics.
+
+        Returns:
+            Shape (n, d), dtype float32.
+        """
+        position = {sensor: i for i, sensor in enumerate(self.sensors)}
+        rows = np.array([position.get(key, len(self.sensors)) for key in keys], dtype=np.int64)
+        standardised: NDArray[np.float32] = ((values - self.median[rows]) / self.scale[rows]).clip(-CLIP, CLIP)
+        return standardised.astype(np.float32, copy=False)
+
+
+def _statistics(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the median and the scale of each column."""
+    median = np.median(values, axis=0)
+    sigma = _MAD_TO_SIGMA * np.median(np.abs(values - median), axis=0)
+    # Without any spread at all (one record, or copies of one) a unit scale keeps differences in log10 of power.
+    scale = sigma + _FLOOR * np.median(sigma) if np.median(sigma) > 0 else np.ones_like(sigma)
+    return median.astype(np.float32), scale.astype(np.float32)

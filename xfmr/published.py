@@ -1,0 +1,62 @@
+"""The models of a run: which trained model of each stage is the current one.
+
+``models/<stage>-<key>`` holds what training made, its key a hash of all it depends on; ``models/<stage>.json`` names
+the current one and is switched only when the model's file is in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from xfmr.errors import XfmrError
+from xfmr.storage import Store
+
+MODEL_FILE = "model.safetensors"
+
+
+def key_of(*parts: Any) -> str:
+    """Hash what a model depends on: settings, data digests, keys of other models."""
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a run.
+
+    Args:
+        store: The run.
+    """
+
+    store: Store
+
+    def is_current(self, stage: str, key: str) -> bool:
+        """Tell whether this very model is published."""
+        return self.current_key(stage) == key
+
+    def current_key(self, stage: str) -> str | None:
+        """Return the key of a stage's current model, where there is one."""
+        if not self.store.exists(f"models/{stage}.json"):
+            return None
+        return str(self.store.read_json(f"models/{stage}.json")["key"])
+
+    def publish(self, stage: str, key: str, model: bytes, facts: dict[str, Any]) -> str:
+        """Put a model in place and make it the current one; ``facts`` are for people. Returns its path."""
+        name = f"models/{stage}-{key}/{MODEL_FILE}"
+        self.store.write(name, model)
+        self.store.write_json(f"models/{stage}.json", {"key": key, "file": name, **facts})
+        return self.store.path(name)
+
+    def read(self, stage: str, job: str) -> tuple[bytes, str]:
+        """Return a stage's current model and its path.
+
+        Raises:
+            XfmrError: Where there is none, naming the job that makes it.
+        """
+        key = self.current_key(stage)
+        if key is None:
+            raise XfmrError(f"{self.store.path()} has no {stage} model: run {job} on it first")
+        name = f"models/{stage}-{key}/{MODEL_FILE}"
+        return self.store.read(name), self.store.path(name)

@@ -1,0 +1,25 @@
+"""One file of an archive: bytes in, a :class:`Record` or a :class:`Reject` out for every line that is not blank.
+
+Parsing is strict, and nothing here raises because of what a file contains: whatever is not a usable record becomes
+a :class:`Reject` with a :class:`Reason`.
+"""
+
+from xfmr.records.fields import MAX_SENSOR_ID_BYTES, TIME_KEYS
+from xfmr.records.files import MAX_LINE_BYTES, is_record_file, read_records
+from xfmr.records.lines import SIGNAL_LENGTH, parse_line
+from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, record_id
+
+__all__ = [
+    "MAX_LINE_BYTES",
+    "MAX_SENSOR_ID_BYTES",
+    "SIGNAL_LENGTH",
+    "START_CHARACTERS",
+    "TIME_KEYS",
+    "Reason",
+    "Record",
+    "Reject",
+    "is_record_file",
+    "parse_line",
+    "read_records",
+    "record_id",
+]

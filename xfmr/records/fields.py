@@ -1,0 +1,128 @@
+"""The fields of a record, each from whatever JSON value it was given as; all raise :class:`UnusableError`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfmr.records.model import Reason, UnusableError
+from xfmr.records.quick import quick_numbers
+from xfmr.schema import path_segment
+
+SENSOR_KEY = "sensor_id"
+SIGNAL_KEY = "signal_value"
+TIME_KEYS = ("data_time", "dataTime", "timestamp", "acq_time", "time")
+KEYS = frozenset((SENSOR_KEY, SIGNAL_KEY, *TIME_KEYS))
+
+# As part of a path: a file system's limit is 255, of which `sensor_id=` takes ten.
+MAX_SENSOR_ID_BYTES = 240
+# What cannot stand in an identity: control characters, and lone surrogates, which no UTF-8 column can hold.
+_BAD_IN_ID = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Nanoseconds in 64 bits, as pandas and Arrow may hold times, end in the course of this day.
+_END_OF_TIME = datetime(2262, 4, 11, tzinfo=UTC)
+# Numbers from here on count milliseconds: as seconds this is the year 5138, as milliseconds it is 1973.
+_FIRST_MILLISECONDS = 1e11
+_CALENDAR_TIME = re.compile(r"(\d{4})([-/]?)(\d\d)\2(\d\d)(?:[T ](.+))?", re.ASCII)
+# Any other count of digits in a string could be a compact date, such as 20240301 or 202403010800.
+_EPOCH_TIME = re.compile(r"(?:\d{10}|\d{13})(?:\.\d+)?", re.ASCII)
+
+
+def sensor_id_of(fields: Mapping[str, object]) -> str:
+    """Return the sensor's id as it is written, an integer as text."""
+    if SENSOR_KEY not in fields:
+        raise UnusableError(Reason.MISSING_SENSOR_ID)
+    value = fields[SENSOR_KEY]
+    text = str(value) if type(value) is int else value
+    if not isinstance(text, str) or not text.strip() or _BAD_IN_ID.search(text):
+        raise UnusableError(Reason.BAD_SENSOR_ID)
+    if len(path_segment(text).encode()) > MAX_SENSOR_ID_BYTES:
+        raise UnusableError(Reason.BAD_SENSOR_ID)
+    return text
+
+
+def data_time_of(fields: Mapping[str, object]) -> datetime:
+    """Return the time in UTC, under the first of :data:`TIME_KEYS` that is there.
+
+    ISO 8601 (naive times are UTC; a space for the T and slashes in the date are accepted), or an epoch in seconds
+    or, from 1e11 on, milliseconds, also as a string of 10 or 13 digits.
+    """
+    key = next((key for key in TIME_KEYS if key in fields), None)
+    if key is None:
+        raise UnusableError(Reason.MISSING_DATA_TIME)
+    value = fields[key]
+    try:
+        time = _time_of_text(value.strip()) if isinstance(value, str) else _time_of_number(value)
+    except (ValueError, OverflowError):
+        raise UnusableError(Reason.BAD_DATA_TIME) from None
+    if not _EPOCH <= time < _END_OF_TIME:
+        raise UnusableError(Reason.BAD_DATA_TIME)
+    return time
+
+
+def signal_of(fields: Mapping[str, object]) -> NDArray[np.float32]:
+    """Return the signal at its true length: a list of numbers or a string of them, all finite as float32."""
+    if SIGNAL_KEY not in fields:
+        raise UnusableError(Reason.MISSING_SIGNAL)
+    values = _values(fields[SIGNAL_KEY])
+    if values.size == 0:
+        raise UnusableError(Reason.EMPTY_SIGNAL)
+    with np.errstate(over="ignore"):
+        signal = values.astype(np.float32)
+    if not np.isfinite(signal).all():
+        raise UnusableError(Reason.NON_FINITE_SIGNAL)
+    return signal
+
+
+def _time_of_text(text: str) -> datetime:
+    if match := _CALENDAR_TIME.fullmatch(text):
+        year, _, month, day, clock = match.groups(default="00:00")
+        time = datetime.fromisoformat(f"{year}-{month}-{day}T{clock}")
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if _EPOCH_TIME.fullmatch(text):
+        return _time_of_number(float(text))
+    raise ValueError(text)
+
+
+def _time_of_number(value: object) -> datetime:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(value)
+    return _EPOCH + (timedelta(milliseconds=value) if value >= _FIRST_MILLISECONDS else timedelta(seconds=value))
+
+
+def _values(value: object) -> NDArray[np.float64]:
+    if isinstance(value, str):
+        return _values_of_text(value)
+    if isinstance(value, np.ndarray):
+        return value
+    if not isinstance(value, list) or not set(map(type, value)) <= {int, float}:
+        raise UnusableError(Reason.BAD_SIGNAL)
+    try:
+        return np.array(value, dtype=np.float64)
+    except OverflowError:
+        raise UnusableError(Reason.NON_FINITE_SIGNAL) from None
+
+
+def _values_of_text(text: str) -> NDArray[np.float64]:
+    """Parse comma-separated numbers, with or without brackets around them and a comma behind the last."""
+    body = text.strip()
+    if body.startswith("[") and body.endswith("]"):
+        body = body[1:-1].strip()
+    if not body:
+        return np.empty(0)
+    body = body.removesuffix(",")
+    values = quick_numbers(body)
+    if values is not None:
+        return values
+    # float() knows more than numbers in ASCII digits: underscores between them and the digits of other scripts.
+    if "_" in body or not body.isascii():
+        raise UnusableError(Reason.BAD_SIGNAL)
+    try:
+        return np.array([float(token) for token in body.split(",")])
+    except ValueError:
+        raise UnusableError(Reason.BAD_SIGNAL) from None

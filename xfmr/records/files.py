@@ -1,0 +1,123 @@
+"""A file of records, compressed or not, to its records and rejects in order."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+from xfmr.records.fields import KEYS, SIGNAL_KEY
+from xfmr.records.lines import SIGNAL_LENGTH, decode_json, parse_element, parse_line, start_of
+from xfmr.records.model import Reason, Record, Reject, UnusableError
+
+MAX_LINE_BYTES = 64 * 2**20
+
+_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+_BUFFER_BYTES = 2**18
+# Any other OSError may pass, such as a network's, and is for the caller to try again.
+_READ_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error)
+
+
+def is_record_file(name: str) -> bool:
+    """Tell whether a file's name ends, in any case, in ``.jsonl``, ``.json``, ``.jsonl.gz`` or ``.json.gz``."""
+    return name.lower().endswith(_ENDINGS)
+
+
+def read_records(
+    stream: BinaryIO, *, name: str, length: int = SIGNAL_LENGTH, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[Record | Reject]:
+    """Read a file's records in order; a ``.jsonl`` file line by line, a ``.json`` file as a whole.
+
+    Blank lines are skipped, so an empty ``.jsonl`` file has no records; an empty ``.json`` file is invalid. Where
+    reading fails half-way, what came before is followed by one last :attr:`Reason.UNREADABLE_FILE`.
+
+    Args:
+        stream: Open for reading, still compressed where the name ends in ``.gz``; it is left open.
+        name: The file's name, whose ending tells its form.
+        length: Number of samples to which signals are zero-padded or cut.
+        max_line_bytes: Longest line of a ``.jsonl`` file, its line end included; no more is held in memory.
+
+    Raises:
+        ValueError: When the first result is asked for, where the name is not that of a record file.
+    """
+    if not is_record_file(name):
+        raise ValueError(f"{name}: a record file ends in one of {', '.join(_ENDINGS)}")
+    form = name.lower().removesuffix(".gz")
+    with _opened(stream, compressed=form != name.lower()) as source:
+        if form.endswith(".jsonl"):
+            yield from _read_lines(source, length, max_line_bytes)
+        else:
+            yield from _read_document(source, length)
+
+
+@contextmanager
+def _opened(stream: BinaryIO, *, compressed: bool) -> Iterator[BinaryIO]:
+    if compressed:
+        with gzip.GzipFile(fileobj=stream, mode="rb") as unzipped:
+            yield cast(BinaryIO, unzipped)
+        return
+    # pyarrow's files, unlike Python's, have no readline.
+    buffered = io.BufferedReader(cast(io.RawIOBase, stream), _BUFFER_BYTES)
+    try:
+        yield buffered
+    finally:
+        # Left attached, it would close the caller's stream; from one that the caller closed it cannot be detached.
+        if not stream.closed:
+            buffered.detach()
+
+
+def _read_lines(source: BinaryIO, length: int, max_line_bytes: int) -> Iterator[Record | Reject]:
+    number = 0
+    try:
+        while line := source.readline(max_line_bytes + 1):
+            number += 1
+            if len(line) > max_line_bytes:
+                yield Reject(Reason.LINE_TOO_LONG, number, start_of(line))
+                _skip_rest(line, source)
+            elif not _is_blank(line):
+                yield parse_line(line, line_number=number, length=length)
+    except _READ_ERRORS:
+        yield Reject(Reason.UNREADABLE_FILE, number + 1, "")
+
+
+def _skip_rest(line: bytes, source: BinaryIO) -> None:
+    while line and not line.endswith(b"\n"):
+        line = source.readline(_BUFFER_BYTES)
+
+
+def _is_blank(line: bytes) -> bool:
+    bare = line.removeprefix(codecs.BOM_UTF8)
+    return not bare or bare.isspace()
+
+
+def _read_document(source: BinaryIO, length: int) -> Iterator[Record | Reject]:
+    text = b""
+    try:
+        text = source.read()
+        elements = _elements(decode_json(text))
+    except _READ_ERRORS:
+        yield Reject(Reason.UNREADABLE_FILE, 1, "")
+    except UnusableError as error:
+        yield Reject(error.reason, 1, start_of(text))
+    else:
+        for position, element in enumerate(elements, start=1):
+            yield parse_element(element, position=position, length=length)
+
+
+def _elements(document: object) -> list[object]:
+    """Return the records of a ``.json`` file: its list, the one list of records in its object, or itself."""
+    if isinstance(document, list):
+        return document
+    if isinstance(document, dict) and SIGNAL_KEY not in document:
+        tables = [value for value in document.values() if isinstance(value, list) and any(map(_has_field, value))]
+        if len(tables) == 1:
+            return tables[0]
+    return [document]
+
+
+def _has_field(element: object) -> bool:
+    return isinstance(element, dict) and not KEYS.isdisjoint(element)

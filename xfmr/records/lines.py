@@ -1,0 +1,80 @@
+"""One line, or one element of a JSON document, to a record or a reject."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from xfmr.records.fields import KEYS, data_time_of, sensor_id_of, signal_of
+from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, UnusableError
+from xfmr.records.quick import quick_fields
+
+SIGNAL_LENGTH = 8192
+
+
+def parse_line(line: bytes, *, line_number: int, length: int = SIGNAL_LENGTH) -> Record | Reject:
+    """Parse one line, with or without its line end and byte order mark.
+
+    Args:
+        line: A JSON object with ``sensor_id``, ``signal_value`` and one of :data:`~xfmr.records.TIME_KEYS`; further
+            keys are ignored, and of a key that is there twice the last one counts.
+        line_number: What the result carries as ``line``.
+        length: Number of samples to which the signal is zero-padded or cut.
+    """
+    try:
+        fields = quick_fields(line, KEYS)
+        return _record(decode_json(line) if fields is None else fields, line_number, length)
+    except UnusableError as error:
+        return Reject(error.reason, line_number, start_of(line))
+
+
+def parse_element(element: object, *, position: int, length: int) -> Record | Reject:
+    """Turn one decoded element of a ``.json`` file into a record; ``position`` is its ``line``."""
+    try:
+        return _record(element, position, length)
+    except UnusableError as error:
+        return Reject(error.reason, position, _start_of_element(element))
+
+
+def decode_json(text: bytes) -> object:
+    """Decode a JSON document in full; of a key that is there twice the last one counts.
+
+    Raises:
+        UnusableError: Where it is not UTF-8 or not JSON.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UnusableError(Reason.INVALID_ENCODING) from None
+    except (ValueError, RecursionError):
+        raise UnusableError(Reason.INVALID_JSON) from None
+
+
+def start_of(line: bytes) -> str:
+    """Return the first characters of a line for a person to read."""
+    # A character has at most 4 bytes and a byte order mark 3, so this cuts behind the characters that are kept.
+    text = line[: 4 * START_CHARACTERS + 3].decode("utf-8-sig", errors="replace")
+    return text.rstrip("\r\n")[:START_CHARACTERS]
+
+
+def _start_of_element(element: object) -> str:
+    # Encoded piece by piece: only the start is wanted, and an element may be large or deeply nested.
+    start = ""
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(element):
+        start += piece
+        if len(start) >= START_CHARACTERS:
+            break
+    return start_of(start.encode(errors="replace"))
+
+
+def _record(fields: object, line: int, length: int) -> Record:
+    if not isinstance(fields, Mapping):
+        raise UnusableError(Reason.NOT_AN_OBJECT)
+    sensor_id = sensor_id_of(fields)
+    data_time = data_time_of(fields)
+    values = signal_of(fields)
+    signal = np.zeros(length, dtype=np.float32)
+    signal[: values.size] = values[:length]
+    return Record(sensor_id, data_time, signal, values.size, line)

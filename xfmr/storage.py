@@ -1,0 +1,163 @@
+"""A folder, local or on an object store, whose files appear whole or not at all.
+
+Every output goes through :meth:`Store.write`. On a local disk it writes a hidden neighbour and renames it; on an
+object store one PUT is atomic already. A killed writer leaves at most a hidden ``.*.tmp`` file, which no reader
+lists and :meth:`Store.sweep` removes.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from xfmr.errors import XfmrError
+
+
+def absolute_uri(uri: str) -> str:
+    """Return ``uri`` itself where it has a scheme, else the absolute form of the local path."""
+    return uri if "://" in uri else str(Path(uri).expanduser().resolve())
+
+
+@dataclass(frozen=True)
+class Store:
+    """Files below one root, named by their path relative to it.
+
+    Args:
+        uri: A local path or any URI that pyarrow's filesystems read, such as ``s3://bucket/run``.
+
+    Raises:
+        XfmrError: On first use, where the URI's scheme is not known or a file cannot be read or written.
+    """
+
+    uri: str
+
+    @cached_property
+    def _place(self) -> tuple[fs.FileSystem, str]:
+        try:
+            return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(absolute_uri(self.uri)))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise XfmrError(f"{self.uri}: not a path or URI that can be opened: {_line(error)}") from error
+
+    @property
+    def filesystem(self) -> fs.FileSystem:
+        """The pyarrow filesystem that holds the store."""
+        return self._place[0]
+
+    def path(self, name: str = "") -> str:
+        """Return the path of ``name`` within :attr:`filesystem`."""
+        root = self._place[1].rstrip("/")
+        return f"{root}/{name}" if name else root
+
+    def child(self, name: str) -> Store:
+        """Return a folder of this store as a store of its own."""
+        return Store(f"{absolute_uri(self.uri).rstrip('/')}/{name}")
+
+    def exists(self, name: str = "") -> bool:
+        """Tell whether a file or folder of this name is there."""
+        return bool(self._info(name).type != fs.FileType.NotFound)
+
+    def _info(self, name: str) -> fs.FileInfo:
+        try:
+            return self.filesystem.get_file_info(self.path(name))
+        except OSError as error:
+            raise self._failure("look at", name, error) from error
+
+    def files(self, name: str = "", *, hidden: bool = False) -> list[fs.FileInfo]:
+        """List the files below a folder, at any depth, sorted by path; an absent folder has none."""
+        selector = fs.FileSelector(self.path(name), recursive=True, allow_not_found=True)
+        try:
+            found = self.filesystem.get_file_info(selector)
+        except OSError as error:
+            raise self._failure("list", name, error) from error
+        wanted = [f for f in found if f.type == fs.FileType.File and f.base_name.startswith(".") <= hidden]
+        return sorted(wanted, key=lambda info: info.path)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading from its start, as bytes; decompression is left to the reader.
+
+        Raises:
+            OSError: Where it cannot be opened.
+        """
+        return cast(BinaryIO, self.filesystem.open_input_stream(self.path(name), compression=None))
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        try:
+            with self.open(name) as stream:
+                return stream.read()
+        except OSError as error:
+            raise self._failure("read", name, error) from error
+
+    def write(self, name: str, data: bytes | pa.Buffer) -> None:
+        """Put a whole file in place, replacing one of the same name."""
+        target = self.path(name)
+        folder, _, base = target.rpartition("/")
+        local = isinstance(self.filesystem, fs.LocalFileSystem)
+        staged = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp" if local else target
+        try:
+            self.filesystem.create_dir(folder, recursive=True)
+            with self.filesystem.open_output_stream(staged) as stream:
+                stream.write(data)
+            if local:
+                self.filesystem.move(staged, target)
+        except OSError as error:
+            raise self._failure("write", name, error) from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file where it exists."""
+        if self.exists(name):
+            self.filesystem.delete_file(self.path(name))
+
+    def sweep(self) -> None:
+        """Remove what killed writers left behind."""
+        for info in self.files(hidden=True):
+            if info.base_name.startswith(".") and info.base_name.endswith(".tmp"):
+                self.filesystem.delete_file(info.path)
+
+    def read_json(self, name: str) -> Any:
+        """Parse a JSON file that xfmr wrote.
+
+        Raises:
+            XfmrError: Where the file is missing or is not JSON.
+        """
+        try:
+            return json.loads(self.read(name))
+        except ValueError as error:
+            raise XfmrError(f"{self.path(name)} is damaged ({error}): remove it and run again") from error
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file with sorted keys."""
+        self.write(name, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a Parquet file, or only some of its columns.
+
+        Raises:
+            XfmrError: Where the file is missing or is not Parquet.
+        """
+        try:
+            with self.filesystem.open_input_file(self.path(name)) as file:
+                return pq.read_table(file, columns=columns)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._failure("read", name, error) from error
+
+    def write_table(self, name: str, table: pa.Table, **options: Any) -> None:
+        """Write a Parquet file, zstd-compressed; ``options`` go to :func:`pyarrow.parquet.write_table`."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", **options)
+        self.write(name, sink.getvalue())
+
+    def _failure(self, verb: str, name: str, error: Exception) -> XfmrError:
+        return XfmrError(f"cannot {verb} {self.path(name)}: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

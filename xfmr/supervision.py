@@ -1,0 +1,140 @@
+"""What the fault classifier learns from: people's labels, pseudo-labels, and who is kept out of training."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xfmr.classifier import FaultClassifier
+from xfmr.errors import XfmrError
+from xfmr.feature_set import FeatureSet
+from xfmr.inputs import ModelInputs
+from xfmr.labels import KEY, NORMAL, check_disjoint, split
+from xfmr.models.inference import run_network
+from xfmr.training.finetune import macro_f1_of
+from xfmr.training.loop import Data
+from xfmr.training.options import FinetuneSettings
+
+SOME_FAULT = -1
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """Records with what is known of them, one row each.
+
+    Args:
+        rows: Columns of :data:`xfmr.labels.KEY`, ``record_id``, ``class`` (index, or -1 for some fault), ``weight``
+            and ``part`` (``train``, ``validation`` or ``test``).
+        classes: Names of the classes, ``normal`` among them.
+    """
+
+    rows: pd.DataFrame
+    classes: tuple[str, ...]
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Return the rows of one part."""
+        return self.rows[self.rows["part"] == name].reset_index(drop=True)
+
+    @property
+    def held_out(self) -> NDArray[np.int64]:
+        """Ids of the records of validation and test."""
+        return self.rows.loc[self.rows["part"] != "train", "record_id"].to_numpy(dtype=np.int64)
+
+    def digest(self) -> str:
+        """Return a short hash of rows and classes."""
+        hashes = pd.util.hash_pandas_object(self.rows, index=False).to_numpy()
+        return hashlib.blake2b(hashes.tobytes() + repr(self.classes).encode(), digest_size=8).hexdigest()
+
+    def __str__(self) -> str:
+        """Count the rows of each part and class."""
+        names = self.rows["class"].map(lambda i: "some fault" if i == SOME_FAULT else self.classes[i])
+        counts = {part: Counter(names[self.rows["part"] == part]) for part in ("train", "validation", "test")}
+        return "; ".join(f"{p}: " + ", ".join(f"{c[name]} {name}" for name in sorted(c)) for p, c in counts.items())
+
+
+def supervise(labelled: pd.DataFrame, scores: pd.DataFrame, settings: FinetuneSettings) -> Supervision:
+    """Put people's labels and pseudo-labels together.
+
+    Args:
+        labelled: What :func:`xfmr.labels.match_records` gives.
+        scores: The run's scores; only rows whose signal no person labelled are used, the surest of each end.
+        settings: Weight and number of pseudo-labels.
+
+    Raises:
+        XfmrError: Where people's labels give no fault type to learn, or no record to validate with.
+    """
+    parts = split(labelled)
+    classes = tuple(sorted({NORMAL, *labelled["label"]}))
+    if set(labelled["label"][parts == "train"]) <= {NORMAL} or not (parts == "validation").any():
+        raise XfmrError(
+            f"{len(labelled)} labelled records are too few to learn from: training needs a fault type besides "
+            "normal, and some records must fall into validation; label more"
+        )
+    people = labelled.assign(**{"class": labelled["label"].map(classes.index)}, weight=1.0, part=parts)
+    pseudo = _pseudo(scores[~scores["record_id"].isin(labelled["record_id"])], settings.max_pseudo_labels // 2)
+    known = np.where(pseudo["pseudo_label"] == NORMAL, classes.index(NORMAL), SOME_FAULT)
+    pseudo = pseudo.assign(**{"class": known}, weight=settings.pseudo_weight, part="train")
+    rows = pd.concat([people, pseudo])[[*KEY, "record_id", "class", "weight", "part"]].reset_index(drop=True)
+    supervision = Supervision(rows, classes)
+    check_disjoint(supervision.part("train")["record_id"].to_numpy(), supervision.held_out)
+    return supervision
+
+
+def _pseudo(scores: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Choose the surest of each end: the lowest normal and the highest anomalous scores."""
+    normal = scores[scores["pseudo_label"] == NORMAL].sort_values(["score", "record_id"])
+    anomaly = scores[scores["pseudo_label"] == "anomaly"].sort_values(["score", "record_id"], ascending=False)
+    return pd.concat([normal.head(most), anomaly.head(most)])
+
+
+def drawing_chance(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Return each row's chance of being drawn: classes alike, and within a class people's and pseudo-labels alike."""
+    classes = rows["class"].nunique()
+    sources = rows.groupby("class")["weight"].transform("nunique")
+    members = rows.groupby(["class", "weight"])["weight"].transform("size")
+    chance: NDArray[np.float64] = (1.0 / (classes * sources * members)).to_numpy(dtype=np.float64)
+    return chance
+
+
+def load_inputs(features: FeatureSet, rows: pd.DataFrame, inputs: ModelInputs) -> NDArray[Any]:
+    """Read the model inputs of the given rows, in their order: (n, ...)."""
+    wanted = rows[KEY].assign(row=np.arange(len(rows)))
+    found: list[NDArray[Any]] = []
+    order: list[NDArray[np.int64]] = []
+    for table in features.tables(inputs.columns):
+        here = table.select(KEY).to_pandas().assign(at=np.arange(len(table))).merge(wanted, on=KEY)
+        if len(here):
+            found.append(inputs(table.take(here["at"].to_numpy())))
+            order.append(here["row"].to_numpy())
+    return np.concatenate(found)[np.argsort(np.concatenate(order))]
+
+
+def training_data(features: FeatureSet, supervision: Supervision, inputs: ModelInputs, part: str) -> Data:
+    """Read one part for the train loop: ``inputs``, ``classes`` and ``weights``."""
+    rows = supervision.part(part)
+    return Data(
+        {
+            "inputs": load_inputs(features, rows, inputs),
+            "classes": rows["class"].to_numpy(dtype=np.int64),
+            "weights": rows["weight"].to_numpy(dtype=np.float32),
+        }
+    )
+
+
+def judge(
+    classifier: FaultClassifier, features: FeatureSet, supervision: Supervision, part: str
+) -> dict[str, float | int]:
+    """Compare the classifier with people's labels on a held-out part."""
+    rows = supervision.part(part)
+    if rows.empty:
+        return {"records": 0}
+    logits = run_network(classifier.network, load_inputs(features, rows, classifier.inputs))
+    predicted, truth = logits.argmax(1).numpy(), rows["class"].to_numpy()
+    accuracy = float((predicted == truth).mean())
+    return {"records": len(rows), "macro_f1": round(macro_f1_of(truth, predicted), 4), "accuracy": round(accuracy, 4)}

@@ -1,0 +1,29 @@
+"""A synthetic transformer fleet with known faults, for the demo and the tests.
+
+It looks like the real archives (their form, levels and daily rhythm) and follows the mechanics the
+field describes; it does not claim to be any real machine.
+"""
+
+from xfmr.synth.episodes import Episode, Fault, plan_episodes
+from xfmr.synth.moment import OperatingPoint, daily_load, operating_point
+from xfmr.synth.spec import FAULT_TYPES, NORMAL, SENSOR_FAULTS, UNIT_FAULTS, FleetSpec
+from xfmr.synth.vibration import sample_signals
+from xfmr.synth.writer import FleetSummary, format_signal, write_fleet
+
+__all__ = [
+    "FAULT_TYPES",
+    "NORMAL",
+    "SENSOR_FAULTS",
+    "UNIT_FAULTS",
+    "Episode",
+    "Fault",
+    "FleetSpec",
+    "FleetSummary",
+    "OperatingPoint",
+    "daily_load",
+    "format_signal",
+    "operating_point",
+    "plan_episodes",
+    "sample_signals",
+    "write_fleet",
+]

@@ -1,0 +1,1 @@
+"""Train loops for Ray Train workers, and the settings of each stage."""

@@ -1,0 +1,53 @@
+"""Settings of the training stages; importing them brings in neither torch nor Ray."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+Branch = Literal["spectrum", "image"]
+
+
+class PretrainSettings(BaseModel):
+    """Autoencoder pretraining of the encoder, without labels."""
+
+    model_config = _FROZEN
+
+    epochs: int = Field(60, ge=1, description="passes over the history")
+    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW")
+    max_records: int = Field(
+        500_000, ge=2, description="records held in memory to train on; more history is thinned evenly by record id"
+    )
+
+
+class DetectorSettings(BaseModel):
+    """Deep SVDD on the pretrained encoder, without labels."""
+
+    model_config = _FROZEN
+
+    objective: Literal["one_class", "soft_boundary"] = Field(
+        "one_class", description="one_class pulls all records to the centre, soft_boundary fits a radius"
+    )
+    nu: float = Field(0.05, gt=0, lt=1, description="share of the history that may lie outside the soft boundary")
+    epochs: int = Field(60, ge=1, description="passes over the history")
+    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
+    learning_rate: float = Field(1e-4, gt=0, description="of AdamW")
+
+
+class FinetuneSettings(BaseModel):
+    """The fault classifier on the pretrained encoder."""
+
+    model_config = _FROZEN
+
+    epochs: int = Field(40, ge=1, description="passes over labels and pseudo-labels")
+    frozen_epochs: int = Field(10, ge=0, description="first epochs, in which only the head is trained")
+    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW for the head; the encoder's is a tenth of it")
+    pseudo_weight: float = Field(0.5, ge=0, description="weight of a pseudo-label; a person's label has 1")
+    max_pseudo_labels: int = Field(
+        20_000, ge=0, description="pseudo-labels used, the surest of each end; 0 trains on people's labels alone"
+    )
