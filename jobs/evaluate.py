@@ -18,11 +18,12 @@ from xfmr.classifier import FaultClassifier
 from xfmr.errors import XfmrError
 from xfmr.evaluation import (
     Baselines,
-    as_table,
     fault_type_quality,
     judge_against,
+    overall_table,
     quality_by_sensor,
     read_diagnoses,
+    sensor_table,
 )
 from xfmr.labels import read_labels
 from xfmr.models.checkpoint import from_bytes
@@ -55,7 +56,7 @@ def evaluate(settings: EvaluateSettings) -> None:
         "fault_types": fault_types(models, judged),
     }
     run.write_json("evaluation.json", report)
-    print(as_table(results))
+    print(overall_table(results), sensor_table(results), sep="\n\n")
     if report["in_history"]:
         say("evaluate", f"{report['in_history']} of these records were in the history the detector learned from")
     if report["fault_types"]:

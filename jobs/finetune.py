@@ -71,14 +71,14 @@ def train(
         normal=supervision.classes.index(NORMAL),
         frozen_epochs=options.frozen_epochs,
         learning_rate=options.learning_rate,
-        chance=torch.from_numpy(drawing_chance(supervision.part("train"))),
+        chance=torch.tensor(drawing_chance(supervision.part("train"))),
         seed=settings.seed,
     )
     with cluster():
         validation = training_data(features, supervision, inputs, "validation")
         schedule = Schedule(settings.epochs or options.epochs, options.batch_size, settings.seed)
         state = fit(run, make_task, training, schedule, validation=validation)
-    trained_on = torch.from_numpy(supervision.part("train")["record_id"].to_numpy())
+    trained_on = torch.tensor(supervision.part("train")["record_id"].to_numpy())
     description = {"shape": shape, "classes": supervision.classes}
     return FaultClassifier.assemble(
         inputs, StoredModel(run.name, description, {**state["task"], "trained_on": trained_on})

@@ -30,7 +30,7 @@ def fit_detector(settings: Settings) -> None:
     encoder = from_bytes(*models.read("pretrain", "jobs.pretrain"), kind="encoder")
     options = settings.detector
     epochs = settings.epochs or options.epochs
-    history = stage_one_history(settings)
+    history = stage_one_history(settings).history
     key = key_of(models.current_key("pretrain"), options.model_dump(), epochs, settings.seed, history.digest())
     if models.is_current("detector", key):
         say("fit_detector", "skipped, the detector of these settings and records is there")

@@ -12,12 +12,13 @@ import sys
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from jobs.command import run_job
 from xfmr.cluster import cluster
 from xfmr.feature_set import FeatureSet
-from xfmr.history import History, RecordIds, load_history
+from xfmr.history import CleanHistory, RecordIds, load_clean_history
 from xfmr.inputs import ModelInputs
 from xfmr.labels import held_out_ids, read_labels
 from xfmr.models.checkpoint import to_bytes
@@ -31,9 +32,8 @@ from xfmr.training.run import TrainingRun, fit
 
 def pretrain(settings: Settings) -> None:
     """Train the autoencoder of the branch and publish its encoder."""
-    history = stage_one_history(settings)
-    options = settings.pretrain
-    epochs = settings.epochs or options.epochs
+    clean, options = stage_one_history(settings), settings.pretrain
+    history, epochs = clean.history, settings.epochs or options.epochs
     key = key_of(settings.branch, settings.image_size, settings.seed, epochs, options.model_dump(), history.digest())
     models = Models(settings.store)
     if models.is_current("pretrain", key):
@@ -42,9 +42,11 @@ def pretrain(settings: Settings) -> None:
     save_settings(settings)
     say(
         "pretrain",
-        f"{len(history.keys)} records, branch {settings.branch}, {epochs} epochs, {settings.workers} workers",
+        f"{len(history.keys)} records, {len(clean.set_aside)} set aside as unlike the rest of their sensor",
     )
-    inputs = ModelInputs.fit(settings.branch, history.values, history.keys, image_size=settings.image_size)
+    say("pretrain", f"branch {settings.branch}, {epochs} epochs, {settings.workers} workers")
+    standardiser = clean.standardiser if settings.branch == "spectrum" else None
+    inputs = ModelInputs(settings.branch, settings.image_size, standardiser)
     values = inputs.standardise(history.values, history.keys)
     shape = values.shape[1:]
     make_task = partial(
@@ -54,28 +56,23 @@ def pretrain(settings: Settings) -> None:
         run = TrainingRun(settings.store, "pretrain", key, settings.workers)
         state = fit(run, make_task, Data({"inputs": values}), Schedule(epochs, options.batch_size, settings.seed))
     encoder = {name: tensor for name, tensor in state["network"].items() if name.startswith("encoder.")}
-    trained_on = {"history.record_ids": torch.from_numpy(history.record_ids)}
-    model = to_bytes(
-        {**encoder, **inputs.tensors(), **trained_on}, {"kind": "encoder", "shape": shape, **inputs.description()}
-    )
+    trained_on = {"history.record_ids": torch.tensor(history.record_ids)}
+    description = {"kind": "encoder", "shape": shape, **inputs.description()}
+    model = to_bytes({**encoder, **inputs.tensors(), **trained_on}, description)
+    settings.store.write_table(f"models/{run.name}/set_aside.parquet", pa.Table.from_pandas(clean.set_aside))
     final = state["progress"]["history"][-1]
     path = models.publish("pretrain", key, model, {"records": len(history.keys), **final})
     say("pretrain", f"loss {final['loss']:.4g} after {epochs} epochs; encoder in {path}")
 
 
-def stage_one_history(settings: Settings) -> History:
-    """Load what stage one may learn from: everything but held-out records."""
+def stage_one_history(settings: Settings) -> CleanHistory:
+    """Load what stage one may learn from: everything but held-out records and those unlike their sensor's rest."""
     features = FeatureSet(settings.store)
     struck: RecordIds = np.empty(0, np.int64)
     if settings.labels:
         struck = held_out_ids(read_labels(settings.labels), features)
-    return load_history(
-        features,
-        settings.branch,
-        image_size=settings.image_size,
-        struck=struck,
-        max_records=settings.pretrain.max_records,
-    )
+    size, most = settings.image_size, settings.pretrain.max_records
+    return load_clean_history(features, settings.branch, image_size=size, struck=struck, max_records=most)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python -m jobs.synth --out demo --units 12 --times 32
 
-The same seed with a later --first-day gives new records of the same transformers.
+OUT/few_labels.csv holds the labels of every other sample, as if people had got no further. The same seed with a later
+--first-day gives new records of the same transformers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import argparse
 import sys
 from datetime import date
 from pathlib import Path
+
+import pandas as pd
 
 from xfmr.progress import say
 from xfmr.synth import FleetSpec, write_fleet
@@ -46,6 +49,9 @@ def main(arguments: list[str]) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    truth = pd.read_csv(summary.labels, dtype=str)
+    even = truth.groupby("unit")["data_time"].rank(method="dense") % 2 == 0
+    truth[even].to_csv(given.out / "few_labels.csv", index=False)
     say(
         "synth",
         f"{summary.n_records} records in {summary.n_files} files, {summary.n_faulty} faulty: {summary.archive}",

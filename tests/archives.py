@@ -31,10 +31,12 @@ def values_of(seed: int) -> list[float]:
     return [round(value, 5) for value in values.tolist()]
 
 
-def line(sensor: str, minute: int, seed: int) -> bytes:
-    """Write a record as one line of JSON."""
-    time = time_at(minute).isoformat()
-    return json.dumps({"data_time": time, "sensor_id": sensor, "signal_value": values_of(seed)}).encode()
+def line(sensor: str, minute: int, signal: int | list[float]) -> bytes:
+    """Write a record as one line of JSON, its signal given as values or as the seed of some."""
+    values = values_of(signal) if isinstance(signal, int) else signal
+    return json.dumps(
+        {"data_time": time_at(minute).isoformat(), "sensor_id": sensor, "signal_value": values}
+    ).encode()
 
 
 def write_archive(folder: Path, files: Mapping[str, Iterable[bytes]]) -> Path:

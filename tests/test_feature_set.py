@@ -63,9 +63,10 @@ def test_the_same_sensor_and_time_in_two_fleets_are_two_records(copied: Path, tm
 def test_killed_while_closing(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path / "run", {"": copied})
     run.process(run.plan())
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Store, "write_json", Mock(side_effect=KeyboardInterrupt))
-        close(run.store)
+        with pytest.raises(KeyboardInterrupt):
+            close(run.store)
     with pytest.raises(XfmrError, match="no finished features"):
         FeatureSet(run.store)
     assert run.featurize() == Counts(lines=10, kept=4, quarantined=0, duplicates=6)
@@ -89,6 +90,15 @@ def test_appended_files_join_and_the_old_ones_stay(tmp_path: Path) -> None:
     write_archive(archive, {"new.jsonl": [line("s1", 9, 99), line("s1", 0, 98)]})
     assert run.featurize() == Counts(lines=8, kept=7, quarantined=0, duplicates=1)
     assert old < set(run.features.groups)
+
+
+def test_an_appended_file_may_precede_what_stands_in_an_old_group(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", {"a.jsonl": [line("s", 0, 1)], "c.jsonl": [line("s", 1, 2)]})
+    run = Run(tmp_path / "run", {"": archive}, group_bytes=10**9)
+    run.featurize()
+    write_archive(archive, {"b.jsonl": [line("s", 1, 3)]})
+    assert run.featurize() == Counts(lines=3, kept=2, quarantined=0, duplicates=1)
+    assert run.kept() == {("", "a.jsonl", 1), ("", "b.jsonl", 1)}
 
 
 def test_files_that_left_the_archive_leave_the_set(tmp_path: Path) -> None:
@@ -117,7 +127,7 @@ def test_readers_get_the_columns_they_ask_for(tmp_path: Path) -> None:
 
 
 def test_a_run_without_features_says_so(tmp_path: Path) -> None:
-    with pytest.raises(XfmrError, match="run jobs.featurize on it first"):
+    with pytest.raises(XfmrError, match=r"run jobs\.featurize on it first"):
         FeatureSet(Run(tmp_path, {}).store)
 
 

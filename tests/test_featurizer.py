@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,9 +159,10 @@ def test_killed_before_the_receipt(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run = Run(tmp_path / "run", {"": archive}, group_bytes=50_000)
     groups = run.plan()
     run.process(groups[:1])
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Ledger, "sign", Mock(side_effect=KeyboardInterrupt))
-        run.process(groups[1:2])
+        with pytest.raises(KeyboardInterrupt):
+            run.process(groups[1:2])
     assert run.store.exists(feature_file(groups[1].name))
     assert set(run.ledger.receipts()) == {groups[0].name}
     assert run.featurize().kept == 121
@@ -243,4 +243,4 @@ def test_a_local_archive_is_left_as_it_was(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", fleet_files())
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in archive.rglob("*")}
     Run(tmp_path / "run", {"": archive}).featurize()
-    assert {path: (os.stat(path).st_mtime_ns, path.stat().st_size) for path in archive.rglob("*")} == before
+    assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in archive.rglob("*")} == before

@@ -34,7 +34,7 @@ def cluster() -> Iterator[None]:
     if "RAY_ADDRESS" not in os.environ:
         options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
     try:
-        context = ray.init(**options)
+        context: Any = ray.init(**options)
     except ConnectionError as error:
         raise XfmrError(f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}: {error}") from error
     quieten()
@@ -54,7 +54,8 @@ def _native_words_to(log: Path) -> Iterator[None]:
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(log if log.parent.is_dir() else os.devnull, "ab") as sink, open(os.dup(2), "w", buffering=1) as console:
+    path = log if log.parent.is_dir() else Path(os.devnull)
+    with path.open("ab") as sink, os.fdopen(os.dup(2), "w", buffering=1) as console:
         os.dup2(sink.fileno(), 2)
         faulthandler.enable(console)
         try:

@@ -26,6 +26,7 @@ from xfmr.thresholds import Method, fit_thresholds
 
 # The one-class SVM's time grows with the square of its history, so the plain detectors see at most this much of it.
 MAX_BASELINE_HISTORY = 20_000
+MAX_SENSORS_SHOWN = 40
 
 Scorer = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 
@@ -196,8 +197,34 @@ def _diagnosed(run: Store) -> list[Store]:
     return [run.child(f"diagnosed/{name}") for name in names]
 
 
-def as_table(results: dict[str, dict[str, Quality]]) -> str:
-    """Lay results out for the console: a row a detector and sensor."""
-    rows = [{"detector": d, "sensor": s, **asdict(q)} for d, sensors in results.items() for s, q in sensors.items()]
-    frame = pd.DataFrame(rows).sort_values("sensor", key=lambda names: names != "all", kind="stable")
+def overall_table(results: dict[str, dict[str, Quality]]) -> str:
+    """Lay the results over all records out for the console: a row a detector."""
+    rows = [{"detector": name, **asdict(sensors["all"])} for name, sensors in results.items()]
+    return _text(pd.DataFrame(rows))
+
+
+def sensor_table(results: dict[str, dict[str, Quality]]) -> str:
+    """Lay the results of each sensor out for the console, the AUC of each detector beside the others'.
+
+    Sensors on which nothing can be ranked, having normal records or faults alone, are left out.
+    """
+    ours = next(iter(results.values()))
+    rows = [
+        {
+            "sensor": sensor,
+            "records": judged.records,
+            "faults": judged.faults,
+            **{f"AUC {name}": sensors[sensor].auc for name, sensors in results.items()},
+            "precision": judged.precision,
+            "recall": judged.recall,
+            "macro_f1": judged.macro_f1,
+        }
+        for sensor, judged in ours.items()
+        if sensor != "all" and judged.auc is not None
+    ]
+    left_out = f"\n({len(rows) - MAX_SENSORS_SHOWN} more in evaluation.json)" if len(rows) > MAX_SENSORS_SHOWN else ""
+    return _text(pd.DataFrame(rows[:MAX_SENSORS_SHOWN])) + left_out if rows else ""
+
+
+def _text(frame: pd.DataFrame) -> str:
     return frame.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="-")

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
-from xfmr.inputs import BRANCH_COLUMNS, branch_values, sensor_keys
-from xfmr.normal import SensorKey
+from xfmr.inputs import BRANCH_COLUMNS, branch_values
+from xfmr.normal import SensorKey, Standardiser, clean
+from xfmr.schema import IDENTITY_COLUMNS
 from xfmr.training.options import Branch
 
 RecordIds = NDArray[np.int64]
@@ -30,27 +32,50 @@ class History:
 
     Args:
         values: What :func:`xfmr.inputs.branch_values` gives, shape (n, ...).
-        keys: Each row's sensor.
-        record_ids: Each row's record, shape (n,).
+        rows: Each row's identity, :data:`xfmr.schema.IDENTITY_COLUMNS`.
     """
 
     values: NDArray[Any]
-    keys: list[SensorKey]
-    record_ids: RecordIds
+    rows: pd.DataFrame
+
+    @property
+    def keys(self) -> list[SensorKey]:
+        """Each row's sensor."""
+        return list(zip(self.rows["fleet"], self.rows["sensor_id"], strict=True))
+
+    @property
+    def record_ids(self) -> RecordIds:
+        """Each row's record, shape (n,)."""
+        return self.rows["record_id"].to_numpy(dtype=np.int64)
 
     def digest(self) -> str:
         """Return a short hash of which records these are."""
         return hashlib.blake2b(self.record_ids.tobytes(), digest_size=8).hexdigest()
 
 
-def load_history(
+@dataclass(frozen=True)
+class CleanHistory:
+    """What stage one learns from, and what it found on the way there.
+
+    Args:
+        history: The records to learn from.
+        standardiser: The sensors' statistics over all records, of level-free log spectra.
+        set_aside: The records too far from the others of their sensor, with their ``distance``.
+    """
+
+    history: History
+    standardiser: Standardiser
+    set_aside: pd.DataFrame
+
+
+def load_clean_history(
     features: FeatureSet, branch: Branch, *, image_size: int, struck: RecordIds, max_records: int
-) -> History:
-    """Read the records of a run that stage one may learn from.
+) -> CleanHistory:
+    """Read the records of a run that stage one may learn from, cleaned by their log spectra.
 
     Args:
         features: The run's features.
-        branch: Which features.
+        branch: Which features to learn from.
         image_size: Side of the image in pixels.
         struck: Records that must not be trained on, under whatever sensor or time a copy of them stands.
         max_records: The most to keep; of more, those with the smallest ids, which are as good as random.
@@ -58,16 +83,25 @@ def load_history(
     Raises:
         XfmrError: Where nothing is left.
     """
-    chosen = _chosen(features, struck, max_records)
-    parts = [_part(table, branch, image_size, chosen) for table in features.tables([*BRANCH_COLUMNS[branch], "flat"])]
-    keys = [key for _, part in parts for key in sensor_keys(part)]
-    times = np.concatenate(
-        [part["data_time"].to_numpy().astype("datetime64[us]").astype(np.int64) for _, part in parts]
-    )
-    order = np.array(sorted(range(len(keys)), key=lambda i: (keys[i], times[i])), dtype=np.int64)
-    ids = np.concatenate([part["record_id"].to_numpy() for _, part in parts])
-    values = np.concatenate([values for values, _ in parts])
-    return History(values[order], [keys[i] for i in order], ids[order])
+    spectra = _read(features, "spectrum", image_size, _chosen(features, struck, max_records))
+    standardiser = Standardiser.fit(spectra.values, spectra.keys)
+    kept, distance = clean(standardiser.apply(spectra.values, spectra.keys), spectra.keys)
+    history = History(spectra.values[kept], spectra.rows[kept].reset_index(drop=True))
+    if branch != "spectrum":
+        history = _read(features, branch, image_size, pa.array(history.record_ids))
+    return CleanHistory(history, standardiser, spectra.rows.assign(distance=distance)[~kept])
+
+
+def _read(features: FeatureSet, branch: Branch, image_size: int, chosen: pa.Array) -> History:
+    """Read the chosen records, in order of sensor and time; dead sensors are left out."""
+    values, rows = [], []
+    for table in features.tables([*BRANCH_COLUMNS[branch], "flat"]):
+        wanted = pc.and_(pc.is_in(table["record_id"], value_set=chosen), pc.invert(table["flat"]))
+        part = table.filter(wanted)
+        values.append(branch_values(branch, part, image_size=image_size))
+        rows.append(part.select(IDENTITY_COLUMNS).to_pandas())
+    ordered = pd.concat(rows, ignore_index=True).sort_values(["fleet", "sensor_id", "data_time"])
+    return History(np.concatenate(values)[ordered.index], ordered.reset_index(drop=True))
 
 
 def _chosen(features: FeatureSet, struck: RecordIds, max_records: int) -> pa.Array:
@@ -80,8 +114,3 @@ def _chosen(features: FeatureSet, struck: RecordIds, max_records: int) -> pa.Arr
             "held out for validation and test do not count): give a larger archive"
         )
     return pa.array(usable[np.argsort(usable.view(np.uint64))][:max_records])
-
-
-def _part(table: pa.Table, branch: Branch, image_size: int, chosen: pa.Array) -> tuple[NDArray[Any], pa.Table]:
-    kept = table.filter(pc.and_(pc.is_in(table["record_id"], value_set=chosen), pc.invert(table["flat"])))
-    return branch_values(branch, kept, image_size=image_size), kept

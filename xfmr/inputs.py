@@ -57,11 +57,6 @@ class ModelInputs:
     image_size: int
     standardiser: Standardiser | None
 
-    @classmethod
-    def fit(cls, branch: Branch, values: NDArray[Any], keys: Sequence[SensorKey], *, image_size: int) -> ModelInputs:
-        """Learn from a history of :func:`branch_values` what the branch needs."""
-        return cls(branch, image_size, Standardiser.fit(values, keys) if branch == "spectrum" else None)
-
     @property
     def columns(self) -> list[str]:
         """The feature columns that are read."""

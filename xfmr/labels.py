@@ -1,6 +1,6 @@
 """People's labels: the table, who may train on what, pseudo-labels' review queue.
 
-Which labelled records are for training, validation and test follows from a hash of fleet and time alone: all
+Which labelled records are for training, validation and test follows from a hash of fleet, unit and time alone: all
 sensors of one sample fall in the same part, and a part does not change when labels are added. Whatever is held out
 is struck from every training set, stage one's included, together with every copy of the same signal.
 """
@@ -32,11 +32,12 @@ def read_labels(uri: str) -> pd.DataFrame:
     """Read a table of labels.
 
     Args:
-        uri: CSV or Parquet file with the columns ``sensor_id``, ``data_time`` and ``label``, and ``fleet`` where
-            the run has several; further columns are left aside.
+        uri: CSV or Parquet file with the columns ``sensor_id``, ``data_time`` and ``label``, and where there are
+            several ``fleet`` and ``unit``, the transformer a sensor is on; further columns are left aside.
 
     Returns:
-        Columns ``fleet``, ``sensor_id``, ``data_time`` (UTC), ``label``; one row a sensor and time.
+        Columns ``fleet``, ``sensor_id``, ``data_time`` (UTC), ``unit`` (empty where not given) and ``label``; one
+        row a sensor and time.
 
     Raises:
         XfmrError: Naming the file and, where there is one, the line.
@@ -49,9 +50,8 @@ def read_labels(uri: str) -> pd.DataFrame:
     missing = [column for column in ("sensor_id", "data_time", "label") if column not in table]
     if missing:
         raise XfmrError(f"{uri}: no column {', '.join(missing)}; the header must name sensor_id, data_time, label")
-    if "fleet" not in table:
-        table = table.assign(fleet="")
-    return _checked(table[[*KEY, "label"]].astype(str), uri)
+    absent = {column: "" for column in ("fleet", "unit") if column not in table}
+    return _checked(table.assign(**absent)[[*KEY, "unit", "label"]].astype(str), uri)
 
 
 def _read_frame(store: Store, name: str, uri: str) -> pd.DataFrame:
@@ -98,9 +98,9 @@ def match_records(labels: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:
     return found
 
 
-def part_of(fleet: str, data_time: pd.Timestamp) -> Part:
+def part_of(fleet: str, unit: str, data_time: pd.Timestamp) -> Part:
     """Tell which part the labelled records of one sample belong to."""
-    text = f"{fleet}\0{data_time.isoformat()}"
+    text = f"{fleet}\0{unit}\0{data_time.isoformat()}"
     percent = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") % 100
     edge = 0
     for part, share in _HELD_OUT_PERCENT.items():
@@ -118,11 +118,8 @@ def split(labelled: pd.DataFrame) -> pd.Series[str]:
     Args:
         labelled: What :func:`match_records` gives.
     """
-    parts = pd.Series(
-        [part_of(f, t) for f, t in zip(labelled["fleet"], labelled["data_time"], strict=True)],
-        labelled.index,
-        dtype=str,
-    )
+    samples = zip(labelled["fleet"], labelled["unit"], labelled["data_time"], strict=True)
+    parts = pd.Series([part_of(*sample) for sample in samples], labelled.index, dtype=str)
     for held_out in ("validation", "test"):
         copies = labelled["record_id"].isin(labelled["record_id"][parts == held_out])
         parts[copies] = held_out

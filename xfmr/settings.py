@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         [], description="archive as URI or FLEET=URI, a folder or anything pyarrow reads; repeat it for more fleets"
     )
     labels: str | None = Field(
-        None, description="CSV or Parquet of people's labels: sensor_id, data_time, label (and fleet)"
+        None, description="CSV or Parquet of people's labels: sensor_id, data_time, label; also fleet, unit"
     )
     sample_rate_hz: float = Field(8192.0, gt=0, description="sampling rate of the archive in Hz")
     image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -26,5 +27,5 @@ def run_network(network: nn.Module, inputs: NDArray[Any]) -> Tensor:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.to(device).eval()
-    batches = torch.from_numpy(inputs).split(_BATCH)
+    batches = torch.from_numpy(np.require(inputs, requirements="W")).split(_BATCH)
     return torch.cat([network(as_input(batch.to(device))).float().cpu() for batch in batches])

@@ -1,0 +1,191 @@
+"""The featurize job end to end on real recordings: once, again, more of them, and killed half-way."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jobs.featurize import featurize
+from xfmr.errors import XfmrError
+from xfmr.feature_set import SUCCESS, Counts, FeatureSet
+from xfmr.settings import SETTINGS_FILE, Settings
+from xfmr.storage import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+GROUP_BYTES = 1_000_000
+
+
+@pytest.fixture
+def recordings(shared_data: Path) -> list[Path]:
+    return sorted((shared_data / "gearbox/archive").rglob("*.jsonl"))
+
+
+@pytest.fixture
+def archive(recordings: list[Path], tmp_path: Path) -> Path:
+    """Six files of four records."""
+    (tmp_path / "archive").mkdir()
+    for path in recordings[:6]:
+        shutil.copyfile(path, tmp_path / "archive" / path.name)
+    return tmp_path / "archive"
+
+
+def settings_of(run: Path, archive: Path) -> Settings:
+    return Settings(run=str(run), archive=[str(archive)], group_bytes=GROUP_BYTES)
+
+
+def counts_of(run: Path) -> Counts:
+    """Read the sum with which the job closed its features."""
+    said = json.loads((run / SUCCESS).read_text())
+    return Counts(**{name: number for name, number in said.items() if name != "groups"})
+
+
+def times_of(folder: Path) -> dict[str, int]:
+    """Return when each result was written."""
+    paths = [path for name in ("features", "quarantine", "ledger") for path in (folder / name).rglob("*.*")]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in paths if path.name != "_SUCCESS.json"}
+
+
+def copy_later(path: Path, *, hours: int, to: Path) -> None:
+    """Copy a file's records to a later time."""
+    with path.open() as source, to.open("w") as target:
+        for line in source:
+            record = json.loads(line)
+            later = datetime.fromisoformat(record["data_time"]) + timedelta(hours=hours)
+            target.write(json.dumps(record | {"data_time": later.isoformat()}) + "\n")
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_end_to_end(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    damaged = archive / "damaged.jsonl"
+    damaged.write_text("{\n" + sorted(archive.iterdir())[0].read_text())
+    featurize(settings_of(run, archive))
+    counts = Counts(lines=29, kept=24, quarantined=1, duplicates=4)
+    assert counts_of(run) == counts
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"featurize: {counts}; features in {run}/features"
+    features = FeatureSet(Store(str(run)))
+    assert len(features.groups) == 2
+    rows = [row for table in features.tables(["path", "n_samples", "flat"]) for row in table.to_pylist()]
+    assert {row["sensor_id"] for row in rows} == {"gbx-a1", "gbx-a2", "gbx-a3", "gbx-a4"}
+    assert {row["n_samples"] for row in rows} == {8192}
+    assert not any(row["flat"] for row in rows)
+    assert len({row["record_id"] for row in rows}) == 24
+    assert {row["path"] for row in rows} == {path.name for path in archive.iterdir()} - {first_name(archive)}
+    assert (run / SETTINGS_FILE).exists()
+
+
+def first_name(archive: Path) -> str:
+    """Return the file whose records stand in ``damaged.jsonl`` too, which comes before it."""
+    return min(path.name for path in archive.iterdir() if path.name != "damaged.jsonl")
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_again_there_is_nothing_to_do_and_more_is_added(
+    archive: Path, recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    featurize(settings_of(run, archive))
+    first, before = counts_of(run), times_of(run)
+    featurize(settings_of(run, archive))
+    assert (counts_of(run), times_of(run)) == (first, before)
+    assert "2 groups, 2 finished before, 0 to do" in capsys.readouterr().out
+    shutil.copyfile(recordings[6], archive / recordings[6].name)
+    featurize(settings_of(run, archive))
+    assert counts_of(run).kept == first.kept + 4
+    after = times_of(run)
+    assert {name: after[name] for name in before} == before
+    assert "3 groups, 2 finished before, 1 to do" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_run_of_other_settings_is_left_alone(archive: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    featurize(settings_of(run, archive))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    other = settings_of(run, archive).model_copy(update={"sample_rate_hz": 4096.0})
+    with pytest.raises(XfmrError, match=r"made with sample_rate_hz 8192\.0, not 4096\.0"):
+        featurize(other)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+class Job:
+    """The job as a person runs it, with a Ray of its own.
+
+    Args:
+        argv: Its flags.
+        log: Where its words go.
+    """
+
+    def __init__(self, argv: list[str], log: Path) -> None:
+        self.mark = f"XFMR_TEST_JOB={uuid.uuid4().hex}"
+        name, _, value = self.mark.partition("=")
+        environment = {key: text for key, text in os.environ.items() if key != "RAY_ADDRESS"} | {name: value}
+        command = [sys.executable, "-m", "jobs.featurize", *argv]
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
+
+    def processes(self) -> Iterator[int]:
+        """Yield the ids of all living processes that the job started, at any depth."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (entry / "environ").read_bytes():
+                    yield int(entry.name)
+            except OSError:  # it has ended, or is somebody else's
+                continue
+
+    def kill(self) -> None:
+        """Kill the job at once and wait for its Ray to notice; end what is left after that."""
+        self.process.kill()
+        self.process.wait()
+        if not wait_for(lambda: not list(self.processes()), seconds=30):
+            for pid in self.processes():
+                os.kill(pid, signal.SIGKILL)
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Wait until something is so; tell whether it was in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_killed_half_way_and_run_again(recordings: list[Path], tmp_path: Path) -> None:
+    archive, run = tmp_path / "archive", tmp_path / "run"
+    archive.mkdir()
+    for i in range(40):
+        copy_later(recordings[i % 10], hours=i, to=archive / f"{i:02}.jsonl")
+    flags = ["--archive", str(archive), "--run", str(run), "--group-bytes", str(GROUP_BYTES)]
+    job = Job(flags, tmp_path / "log")
+    try:
+        wait_for(lambda: any((run / "ledger").glob("*.json")) or job.process.poll() is not None, seconds=120)
+    finally:
+        job.kill()
+    finished = {path.stem for path in (run / "ledger").glob("*.json")}
+    assert 0 < len(finished) < 10, (tmp_path / "log").read_text()
+    assert not (run / SUCCESS).exists()
+    before = times_of(run)
+
+    featurize(settings_of(run, archive))
+    assert counts_of(run) == Counts(lines=160, kept=160, quarantined=0, duplicates=0)
+    undisturbed = tmp_path / "undisturbed"
+    featurize(settings_of(undisturbed, archive))
+    after = times_of(run)
+    kept = [name for name in before if Path(name).stem in finished]
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    for name in ("manifest.parquet", *after):
+        assert (run / name).read_bytes() == (undisturbed / name).read_bytes(), name
+    assert not [path for path in run.rglob("*") if path.name.startswith(".")]
