@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.command import run_job
-from xfmr.archive import ArchiveFile, Group, Ledger, list_archive, parse_archives, plan_groups
+from xfmr.archive import ArchiveFile, Group, list_archive, parse_archives
 from xfmr.cluster import cluster, map_groups
-from xfmr.feature_set import close
+from xfmr.feature_set import close, update_plan
 from xfmr.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.progress import progress, say
 from xfmr.settings import Settings, save_settings
@@ -41,12 +41,9 @@ def list_files(archives: Mapping[str, str]) -> list[ArchiveFile]:
 def plan(store: Store, files: list[ArchiveFile], *, key: str, group_bytes: int, label: str) -> list[Group]:
     """Group what is new, write the manifest, and return the groups that are not finished."""
     store.sweep()
-    ledger = Ledger(store)
-    groups = plan_groups(files, known=ledger.read_plan(), key=key, group_bytes=group_bytes)
-    ledger.write_plan(groups)
-    finished = ledger.receipts()
-    pending = [group for group in groups if group.name not in finished]
-    say(label, f"{len(files)} files in {len(groups)} groups, {len(finished)} finished before, {len(pending)} to do")
+    groups, pending = update_plan(store, files, key=key, group_bytes=group_bytes)
+    finished = len(groups) - len(pending)
+    say(label, f"{len(files)} files in {len(groups)} groups, {finished} finished before, {len(pending)} to do")
     return pending
 
 

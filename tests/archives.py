@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from xfmr.archive import Group, Ledger, list_archive, plan_groups
-from xfmr.feature_set import Counts, FeatureSet, close, quarantine_file
+from xfmr.archive import Group, Ledger, list_archive
+from xfmr.feature_set import Counts, FeatureSet, close, quarantine_file, update_plan
 from xfmr.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.storage import Store
 
@@ -85,8 +85,7 @@ class Run:
     def plan(self) -> list[Group]:
         """Plan the groups and write the manifest."""
         files = [file for fleet, uri in self.archives.items() for file in list_archive(fleet, uri)]
-        groups = plan_groups(files, known=self.ledger.read_plan(), key="test", group_bytes=self.group_bytes)
-        self.ledger.write_plan(groups)
+        groups, _ = update_plan(self.store, files, key="test", group_bytes=self.group_bytes)
         return groups
 
     def process(self, groups: Iterable[Group]) -> None:

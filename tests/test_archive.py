@@ -192,3 +192,22 @@ def test_a_receipt_counts_only_while_its_group_is_planned(tmp_path: Path) -> Non
         ledger.sign(Receipt(group.name, 1, 1, 0))
     ledger.write_plan(groups[1:])
     assert set(ledger.receipts()) == {group.name for group in groups[1:]}
+
+
+def test_known_groups_of_another_key_are_planned_anew() -> None:
+    files = [ArchiveFile("", "a.jsonl", 1, 1)]
+    before = plan_groups(files, key="features 1", group_bytes=1)
+    assert plan_groups(files, known=before, key="features 2", group_bytes=1) == plan_groups(
+        files, key="features 2", group_bytes=1
+    )
+
+
+def test_hidden_folders_are_not_read(tmp_path: Path) -> None:
+    write_archive(tmp_path, {"1.jsonl": [], ".snapshot/1.jsonl": []})
+    assert [file.path for file in list_archive("", str(tmp_path))] == ["1.jsonl"]
+
+
+@pytest.mark.parametrize("argument", ["", "north="])
+def test_an_archive_needs_a_place(argument: str) -> None:
+    with pytest.raises(XfmrError, match="--archive"):
+        parse_archives([argument])

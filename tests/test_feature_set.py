@@ -135,3 +135,24 @@ def test_the_sum_is_said_in_words() -> None:
     assert str(Counts(lines=10, kept=7, quarantined=2, duplicates=1)) == (
         "10 lines read = 7 records kept + 2 quarantined + 1 duplicates"
     )
+
+
+def test_a_duplicate_whose_original_left_the_archive_comes_back(tmp_path: Path) -> None:
+    files = {"1.jsonl": [line("s", 0, 1)], "2.jsonl": [line("s", 0, 1), line("s", 1, 2)]}
+    archive = write_archive(tmp_path / "archive", files)
+    run = Run(tmp_path / "run", {"": archive})
+    assert run.featurize() == Counts(lines=3, kept=2, quarantined=0, duplicates=1)
+    (archive / "1.jsonl").unlink()
+    assert run.featurize() == Counts(lines=2, kept=2, quarantined=0, duplicates=0)
+    assert run.kept() == {("", "2.jsonl", 1), ("", "2.jsonl", 2)}
+
+
+def test_an_archive_that_lost_its_last_record_leaves_no_finished_set(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", {"a.jsonl": [line("s", 0, 1)]})
+    run = Run(tmp_path / "run", {"": archive})
+    run.featurize()
+    write_archive(archive, {"a.jsonl": [b"{"]})
+    with pytest.raises(XfmrError, match="no usable record"):
+        run.featurize()
+    with pytest.raises(XfmrError, match=r"run jobs\.featurize"):
+        run.features  # noqa: B018

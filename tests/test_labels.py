@@ -281,3 +281,35 @@ def test_fleet_is_part_of_the_split_and_the_match(tmp_path: Path) -> None:
     run.featurize()
     labels = all_labels(run)
     assert len(match_records(labels[labels["fleet"] == "north"], run.features)) == 4
+
+
+def test_a_null_in_parquet_is_no_label(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"sensor_id": ["a"], "data_time": ["2024-01-01"], "label": [None]})
+    frame.to_parquet(tmp_path / "labels.parquet")
+    with pytest.raises(XfmrError, match="no label"):
+        read_labels(str(tmp_path / "labels.parquet"))
+
+
+def test_a_file_in_the_root_folder_is_not_looked_for_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("labels.csv").write_text(HEADER)
+    with pytest.raises(XfmrError, match="does not exist"):
+        read_labels("/labels.csv")
+
+
+def test_blank_lines_count(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(f"{HEADER}\ns,yesterday,normal\n")
+    with pytest.raises(XfmrError, match="line 3"):
+        read_labels(str(tmp_path / "labels.csv"))
+
+
+def test_a_comma_behind_the_last_column_moves_none(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(f"{HEADER}s,2024-01-01,normal,\n")
+    with pytest.raises(XfmrError) as error:
+        read_labels(str(tmp_path / "labels.csv"))
+    assert "'data_time': 'normal'" not in str(error.value)
+
+
+def test_review_queue_of_a_table_put_together_from_parts() -> None:
+    table = pd.DataFrame({"score": [1.0, 2.0], "pseudo_label": ["anomaly"] * 2}, index=[0, 0])
+    assert len(review_queue(table, upper=1, size=1)) == 1

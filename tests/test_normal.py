@@ -178,3 +178,13 @@ def test_cleaning_does_not_depend_on_the_order_of_sensors() -> None:
 def test_copies_and_next_to_no_history_are_all_kept(n: int) -> None:
     kept, _ = clean(np.ones((n, 4), np.float32), [A] * n)
     assert kept.all()
+
+
+@pytest.mark.parametrize("n_bad", [29, 30, 31, 32, 33, 60])
+def test_a_sensor_that_is_faulty_throughout_does_not_stop_cleaning(n_bad: int) -> None:
+    random = np.random.default_rng(0)
+    good, bad = random.standard_normal((270, 8)), 100 * random.standard_normal((n_bad, 8))
+    kept, distance = clean(np.concatenate([good, bad]).astype(np.float32), [("", "g")] * 270 + [("", "b")] * n_bad)
+    assert np.isfinite(distance).all()
+    assert kept[:270].sum() >= 0.85 * 270
+    assert kept[270:].sum() < n_bad

@@ -202,3 +202,35 @@ def test_a_job_of_its_own_settings_takes_the_runs(here: Path) -> None:
 def test_settings_cannot_be_changed_in_passing() -> None:
     with pytest.raises(ValueError, match="frozen"):
         read().seed = 1
+
+
+def test_the_run_may_be_named_in_the_config(here: Path) -> None:
+    save_settings(read("--seed", "5"))
+    (here / "c.yaml").write_text("run: run")
+    assert read_settings(Settings, ["--config", "c.yaml"], prog="test").seed == 5
+
+
+def test_settings_of_one_job_do_not_hinder_the_next(here: Path) -> None:
+    save_settings(DiagnoseSettings(run="run", out="o.parquet"))
+    assert read().run == "run"
+
+
+def test_labels_become_absolute(here: Path) -> None:
+    assert read("--labels", "labels.csv").labels == str(here / "labels.csv")
+
+
+@pytest.mark.parametrize("flag", ["--sample-rate-hz", "--pretrain.learning-rate"])
+def test_infinity_is_refused(flag: str) -> None:
+    with pytest.raises(XfmrError, match=flag):
+        read(flag, "inf")
+
+
+def test_a_name_that_is_no_text(here: Path) -> None:
+    (here / "c.yaml").write_text("1: 2")
+    with pytest.raises(XfmrError, match="setting 1"):
+        read("--config", "c.yaml")
+
+
+def test_the_order_of_fleets_does_not_matter(here: Path) -> None:
+    save_settings(read("--archive", "n=a", "--archive", "s=b"))
+    save_settings(read("--archive", "s=b", "--archive", "n=a"))

@@ -79,6 +79,8 @@ def parse_archives(arguments: Sequence[str]) -> dict[str, str]:
     for argument in arguments:
         name, separator, uri = argument.partition("=")
         fleet, uri = (name, uri) if separator and "/" not in name else ("", argument)
+        if not uri.strip():
+            raise XfmrError(f"--archive {argument!r}: names no folder or URI")
         if fleet in archives:
             raise XfmrError(f"--archive {argument}: two archives need two names, as in --archive north={uri}")
         archives[fleet] = absolute_uri(uri)
@@ -98,7 +100,7 @@ def list_archive(fleet: str, uri: str) -> list[ArchiveFile]:
     files = [
         ArchiveFile(fleet, info.path.removeprefix(root).lstrip("/"), info.size, info.mtime_ns or 0)
         for info in store.files()
-        if is_record_file(info.base_name)
+        if is_record_file(info.base_name) and "/." not in info.path.removeprefix(root)
     ]
     if not files:
         raise XfmrError(f"archive {uri} holds no .jsonl or .json file (also .gz): check the path given to --archive")
@@ -112,7 +114,7 @@ def plan_groups(
 
     Args:
         files: All files of the archive as they are now.
-        known: Groups of an earlier plan; those whose files are all unchanged are kept as they are.
+        known: Groups of an earlier plan; those of the same key whose files are all unchanged are kept as they are.
         key: What the output depends on besides the files; part of each group's name.
         group_bytes: The size from which a group is closed; smaller for an archive that would make few groups.
 
@@ -120,7 +122,7 @@ def plan_groups(
         Groups in the order of their first file; each file in exactly one.
     """
     present = set(files)
-    kept = [group for group in known if present.issuperset(group.files)]
+    kept = [group for group in known if present.issuperset(group.files) and group.name == _name(group.files, key)]
     fresh = sorted(present - {file for group in kept for file in group.files})
     balanced = sum(file.size for file in fresh) // FEWEST_GROUPS
     size = min(group_bytes, max(SMALLEST_GROUP, balanced))
@@ -171,6 +173,10 @@ class Ledger:
     def sign(self, receipt: Receipt) -> None:
         """Record that a group is finished; its outputs must be in place already."""
         self.store.write_json(f"ledger/{receipt.group}.json", asdict(receipt))
+
+    def revoke(self, group: str) -> None:
+        """Take a receipt back, so that the group is processed again."""
+        self.store.remove(f"ledger/{group}.json")
 
     def receipts(self) -> dict[str, Receipt]:
         """Return the receipts of the finished groups of the plan, by group."""

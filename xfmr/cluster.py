@@ -72,11 +72,13 @@ def quieten() -> None:
     import ray.data
     import ray.train
 
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True
     for name in ("ray", "ray.data", "ray.train"):
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                handler.setLevel(logging.ERROR)
+                handler.setLevel(logging.CRITICAL)
 
 
 def n_cpus() -> int:
@@ -136,6 +138,6 @@ def user_error(error: BaseException | None) -> XfmrError | None:
     """Find the XfmrError that a worker raised below Ray's wrappers."""
     while error is not None:
         if isinstance(error, XfmrError):
-            return XfmrError(str(getattr(error, "cause", error)))
+            return XfmrError(str(getattr(error, "cause", error)).partition("\n")[0])
         error = getattr(error, "cause", None) or error.__cause__
     return None

@@ -95,8 +95,7 @@ def check_output(out: str) -> None:
 
 def write_output(table: pa.Table, out: str) -> None:
     """Write diagnoses as Parquet or JSONL, by the file's ending; times in JSONL are ISO 8601 in UTC."""
-    folder, _, name = out.rpartition("/")
-    store = Store(folder or ".")
+    store, name = Store.of_file(out)
     if name.lower().endswith(".parquet"):
         store.write_table(name, table)
         return

@@ -96,8 +96,7 @@ def read_diagnoses(uri: str) -> pd.DataFrame:
     Raises:
         XfmrError: Where it is missing or is no such file.
     """
-    folder, _, name = uri.rpartition("/")
-    store = Store(folder or ".")
+    store, name = Store.of_file(uri)
     if not store.exists(name):
         raise XfmrError(f"scores file {uri} does not exist: check the path given to --scores")
     if name.lower().endswith(".parquet"):

@@ -7,7 +7,7 @@ row with the smallest path and line stays, whatever the order of files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xfmr.archive import Ledger
+from xfmr.archive import ArchiveFile, Group, Ledger, plan_groups
 from xfmr.errors import XfmrError
 from xfmr.schema import IDENTITY_COLUMNS
 from xfmr.storage import Store
@@ -56,6 +56,7 @@ def close(store: Store) -> Counts:
     Raises:
         XfmrError: Where the archive held no usable record.
     """
+    store.remove(SUCCESS)
     receipts = Ledger(store).receipts()
     for folder in ("features", "quarantine"):
         for info in store.files(folder):
@@ -76,6 +77,41 @@ def close(store: Store) -> Counts:
         )
     store.write_json(SUCCESS, {"groups": sorted(receipts), **counts.__dict__})
     return counts
+
+
+def update_plan(
+    store: Store, files: Iterable[ArchiveFile], *, key: str, group_bytes: int
+) -> tuple[list[Group], list[Group]]:
+    """Bring a run's manifest up to date with an archive.
+
+    Args:
+        store: The run.
+        files: All files of the archive as they are now.
+        key: What the rows depend on besides the files.
+        group_bytes: Size of a group in bytes.
+
+    Returns:
+        All groups, and those of them that are not finished.
+    """
+    ledger = Ledger(store)
+    known = ledger.read_plan()
+    groups = plan_groups(files, known=known, key=key, group_bytes=group_bytes)
+    if not set(known) <= set(groups):
+        _reopen(store)
+    ledger.write_plan(groups)
+    finished = ledger.receipts()
+    return groups, [group for group in groups if group.name not in finished]
+
+
+def _reopen(store: Store) -> None:
+    """Take back the receipts of groups that lost rows to duplicates, so that they are made anew.
+
+    Needed when files leave the archive or change: the rows that stood for the dropped ones may have gone with them.
+    """
+    ledger = Ledger(store)
+    for group, receipt in ledger.receipts().items():
+        if _row_count(store, feature_file(group)) < receipt.records:
+            ledger.revoke(group)
 
 
 def _row_count(store: Store, name: str) -> int:

@@ -88,7 +88,10 @@ def load_clean_history(
     kept, distance = clean(standardiser.apply(spectra.values, spectra.keys), spectra.keys)
     history = History(spectra.values[kept], spectra.rows[kept].reset_index(drop=True))
     if branch != "spectrum":
-        history = _read(features, branch, image_size, pa.array(history.record_ids))
+        found = _read(features, branch, image_size, pa.array(history.record_ids))
+        # An id may also find a copy of the signal that stands under another sensor and was set aside there.
+        same = pd.MultiIndex.from_frame(found.rows).isin(pd.MultiIndex.from_frame(history.rows))
+        history = History(found.values[same], history.rows)
     return CleanHistory(history, standardiser, spectra.rows.assign(distance=distance)[~kept])
 
 

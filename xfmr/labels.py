@@ -8,6 +8,7 @@ is struck from every training set, stage one's included, together with every cop
 from __future__ import annotations
 
 import hashlib
+import warnings
 from io import BytesIO
 from typing import Literal
 
@@ -42,8 +43,7 @@ def read_labels(uri: str) -> pd.DataFrame:
     Raises:
         XfmrError: Naming the file and, where there is one, the line.
     """
-    folder, _, name = uri.rpartition("/")
-    store = Store(folder or ".")
+    store, name = Store.of_file(uri)
     if not store.exists(name):
         raise XfmrError(f"labels file {uri} does not exist: check the path given to --labels")
     table = _read_frame(store, name, uri)
@@ -51,30 +51,34 @@ def read_labels(uri: str) -> pd.DataFrame:
     if missing:
         raise XfmrError(f"{uri}: no column {', '.join(missing)}; the header must name sensor_id, data_time, label")
     absent = {column: "" for column in ("fleet", "unit") if column not in table}
-    return _checked(table.assign(**absent)[[*KEY, "unit", "label"]].astype(str), uri)
+    return _checked(table.assign(**absent)[[*KEY, "unit", "label"]].astype(str).fillna(""), uri)
 
 
 def _read_frame(store: Store, name: str, uri: str) -> pd.DataFrame:
     try:
         if name.lower().endswith(".parquet"):
             return pd.DataFrame(store.read_table(name).to_pandas())
-        return pd.read_csv(BytesIO(store.read(name)), dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
+        text = BytesIO(store.read(name))
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):  # rows longer than the header
+            return pd.read_csv(text, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False)
+    except (ValueError, UnicodeDecodeError, pd.errors.ParserWarning) as error:
         raise XfmrError(f"{uri} is not a table: {' '.join(str(error).split())}") from error
 
 
 def _checked(table: pd.DataFrame, uri: str) -> pd.DataFrame:
-    """Parse times and refuse what cannot be used; line 1 is the header."""
+    """Parse times and refuse what cannot be used; blank lines are nothing."""
+    table = table.assign(line=np.arange(2, len(table) + 2))[(table != "").any(axis=1)]  # line 1 is the header
     times = pd.to_datetime(table["data_time"], utc=True, errors="coerce", format="ISO8601")
     for bad, what in [
+        (table["sensor_id"].str.strip() == "", "no sensor_id"),
         (times.isna(), "data_time is no ISO 8601 time"),
         (table["label"].str.strip() == "", "no label"),
     ]:
         if bad.any():
-            line = int(np.argmax(bad.to_numpy())) + 2
-            raise XfmrError(f"{uri}, line {line}: {what}: {table.iloc[line - 2].to_dict()}")
+            first = table[bad].iloc[0].to_dict()
+            raise XfmrError(f"{uri}, line {first.pop('line')}: {what}: {first}")
     table = table.assign(data_time=times.astype("datetime64[us, UTC]"), label=table["label"].str.strip())
-    table = table.drop_duplicates()
+    table = table.drop(columns="line").drop_duplicates()
     twice = table.duplicated(KEY)
     if twice.any():
         row = table[twice].iloc[0]
@@ -162,5 +166,5 @@ def review_queue(scores: pd.DataFrame, *, upper: float, size: int) -> pd.DataFra
         Rows of ``scores`` with an empty column ``label``, the nearest first.
     """
     candidates = scores[scores["pseudo_label"] != NORMAL]
-    nearest = (candidates["score"] - upper).abs().sort_values(kind="stable").index[:size]
-    return candidates.loc[nearest].assign(label="")
+    nearest = (candidates["score"] - upper).abs().to_numpy().argsort(kind="stable")[:size]
+    return candidates.iloc[nearest].assign(label="")

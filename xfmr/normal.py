@@ -113,8 +113,9 @@ def clean(values: NDArray[np.float32], keys: Sequence[SensorKey]) -> tuple[NDArr
     """Find the records of a history that are too far from its other records to be learned from.
 
     A history is never clean, and a deep model learns the faults in it as normal. So every record is scored by its
-    distance to its nearest neighbours among its sensor's records (the fleet's, for a sensor of less than 30), itself
-    left out; the top 10 % leave the bank of neighbours and all are scored again, twice.
+    distance to its nearest neighbours among its sensor's records, itself left out; the top 10 % leave the bank of
+    neighbours and all are scored again, twice. A sensor of less than 30 records, or with hardly one left in the bank,
+    is measured against the fleet's.
 
     Args:
         values: Standardised values, shape (n, d).
@@ -128,10 +129,9 @@ def clean(values: NDArray[np.float32], keys: Sequence[SensorKey]) -> tuple[NDArr
     sensors = _rows_by_sensor(keys)
     for _ in range(CLEANING_ROUNDS):
         for rows in sensors.values():
-            own = len(rows) >= MIN_HISTORY
-            distance[rows] = _neighbour_distance(
-                values, rows, _bank(rows[kept[rows]] if own else np.flatnonzero(kept))
-            )
+            own = rows[kept[rows]] if len(rows) >= MIN_HISTORY else rows[:0]
+            bank = _bank(own if len(own) > NEIGHBOURS else np.flatnonzero(kept))
+            distance[rows] = _neighbour_distance(values, rows, bank)
         kept = distance <= np.quantile(distance, 1 - CLEANING_SHARE)
     return kept, distance
 
@@ -144,8 +144,8 @@ def _bank(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 def _neighbour_distance(
     values: NDArray[np.float32], rows: NDArray[np.int64], bank: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Mean squared distance of each row to its nearest in the bank, itself left out; infinite without any."""
-    distances = np.full(len(rows), np.inf, dtype=np.float32)
+    """Mean squared distance of each row to its nearest in the bank, itself left out; 0 where there is no other."""
+    distances = np.zeros(len(rows), dtype=np.float32)
     squares = np.square(values[bank]).sum(1)
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]

@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
-from xfmr.storage import Store
+from xfmr.storage import Store, absolute_uri
 from xfmr.thresholds import Method
 from xfmr.training.options import Branch, DetectorSettings, FinetuneSettings, PretrainSettings
 
@@ -52,6 +52,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         frozen=True,
+        allow_inf_nan=False,
         extra="forbid",
         cli_kebab_case=True,
         cli_avoid_json=True,
@@ -96,8 +97,14 @@ class Settings(BaseSettings):
     @field_validator("archive")
     @classmethod
     def _absolute(cls, archive: list[str]) -> list[str]:
-        """Make local paths absolute: a run may be continued from another folder."""
-        return [f"{fleet}={uri}" if fleet else uri for fleet, uri in parse_archives(archive).items()]
+        """Make local paths absolute, since a run may be continued from another folder, and sort the fleets."""
+        return [f"{fleet}={uri}" if fleet else uri for fleet, uri in sorted(parse_archives(archive).items())]
+
+    @field_validator("labels")
+    @classmethod
+    def _absolute_path(cls, uri: str | None) -> str | None:
+        """Make a local path absolute, for the same reason."""
+        return absolute_uri(uri) if uri else uri
 
     @property
     def store(self) -> Store:
@@ -147,8 +154,8 @@ def read_settings(cls: type[S], argv: Sequence[str], *, prog: str, inherit_archi
     first.add_argument("--config")
     try:
         known, _ = first.parse_known_args(argv)
-        saved = _saved(known.run, cls, inherit_archive)
         given = _yaml_file(Path(known.config)) if known.config else {}
+        saved = _saved(known.run or given.get("run"), inherit_archive=inherit_archive)
         source = CliSettingsSource[Any](cls, cli_prog_name=prog)
         return CliApp.run(cls, cli_args=list(argv), cli_settings_source=source, **_merged(saved, given))
     except (SettingsError, argparse.ArgumentError) as error:
@@ -157,7 +164,7 @@ def read_settings(cls: type[S], argv: Sequence[str], *, prog: str, inherit_archi
         raise XfmrError("; ".join(_complaint(item) for item in error.errors())) from error
 
 
-def _saved(run: str | None, cls: type[Settings], inherit_archive: bool) -> dict[str, Any]:
+def _saved(run: str | None, *, inherit_archive: bool) -> dict[str, Any]:
     store = Store(run) if run else None
     if store is None or not store.exists(SETTINGS_FILE):
         return {}
@@ -180,7 +187,7 @@ def _mapping(text: bytes, name: str) -> dict[str, Any]:
         raise XfmrError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(value, dict):
         raise XfmrError(f"{name} must hold settings as 'name: value' lines")
-    return value
+    return {str(key): setting for key, setting in value.items()}
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -204,8 +211,8 @@ def save_settings(settings: Settings) -> None:
     Raises:
         XfmrError: Where the run's features were made with other settings; nothing is written then.
     """
-    saved = _saved(settings.run, type(settings), True)
-    values = settings.model_dump(mode="json", exclude={"config"})
+    saved = _saved(settings.run, inherit_archive=True)
+    values = settings.model_dump(mode="json", include=Settings.model_fields.keys() - {"config"})
     for name in FIXED_BY_FEATURES:
         if saved.get(name, values[name]) != values[name]:
             raise XfmrError(

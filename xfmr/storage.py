@@ -56,6 +56,12 @@ class Store:
         root = self._place[1].rstrip("/")
         return f"{root}/{name}" if name else root
 
+    @classmethod
+    def of_file(cls, uri: str) -> tuple[Store, str]:
+        """Return the folder of a single file as a store, and the file's name within it."""
+        folder, _, name = absolute_uri(uri).rpartition("/")
+        return cls(folder or "/"), name
+
     def child(self, name: str) -> Store:
         """Return a folder of this store as a store of its own."""
         return Store(f"{absolute_uri(self.uri).rstrip('/')}/{name}")
@@ -75,7 +81,8 @@ class Store:
         selector = fs.FileSelector(self.path(name), recursive=True, allow_not_found=True)
         try:
             found = self.filesystem.get_file_info(selector)
-        except OSError as error:
+            _ = [info.path for info in found]  # raises where a name is not UTF-8
+        except (OSError, UnicodeDecodeError) as error:
             raise self._failure("list", name, error) from error
         wanted = [f for f in found if f.type == fs.FileType.File and f.base_name.startswith(".") <= hidden]
         return sorted(wanted, key=lambda info: info.path)

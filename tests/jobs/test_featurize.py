@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.featurize import featurize
+from jobs.featurize import featurize, process
+from xfmr.archive import ArchiveFile, Group
 from xfmr.errors import XfmrError
 from xfmr.feature_set import SUCCESS, Counts, FeatureSet
+from xfmr.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.settings import SETTINGS_FILE, Settings
 from xfmr.storage import Store
 
@@ -189,3 +191,10 @@ def test_killed_half_way_and_run_again(recordings: list[Path], tmp_path: Path) -
     for name in ("manifest.parquet", *after):
         assert (run / name).read_bytes() == (undisturbed / name).read_bytes(), name
     assert not [path for path in run.rglob("*") if path.name.startswith(".")]
+
+
+def test_what_fails_in_a_worker_fails_in_one_line(tmp_path: Path) -> None:
+    group = Group("g", (ArchiveFile("", "a.jsonl", 1, 1),))
+    worker = GroupFeaturizer(Store(str(tmp_path)), {"": "s9://bucket"}, FeatureRows(8192.0))
+    with pytest.raises(XfmrError, match=r"^s9://bucket: not a path or URI [^\n]*$"):
+        process([group], worker, label="test")
