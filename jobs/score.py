@@ -21,9 +21,9 @@ from xfmr.labels import review_queue
 from xfmr.progress import progress, say
 from xfmr.published import Models, key_of
 from xfmr.report import score_distribution
-from xfmr.scoring import THRESHOLDS_FILE, GroupScorer, publish_scores, with_pseudo_labels
+from xfmr.scoring import THRESHOLDS_FILE, GroupScorer, publish_scores, thresholds_of, with_pseudo_labels
 from xfmr.settings import Settings, save_settings
-from xfmr.thresholds import Thresholds, fit_thresholds
+from xfmr.thresholds import Thresholds
 
 
 def score(settings: Settings) -> None:
@@ -35,7 +35,7 @@ def score(settings: Settings) -> None:
         return
     save_settings(settings)
     scored = score_groups(features)
-    thresholds = fit_thresholds(scored["score"].to_numpy(), settings.thresholds.method)
+    thresholds = thresholds_of(scored["score"].to_numpy(), settings.thresholds.method)
     scores = with_pseudo_labels(scored, thresholds)
     n_sensors = publish_scores(store, scores)
     store.write("scores/distribution.png", score_distribution(scored["score"].to_numpy(), thresholds))

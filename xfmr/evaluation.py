@@ -21,8 +21,9 @@ from xfmr.feature_set import FeatureSet
 from xfmr.inputs import branch_values, sensor_keys
 from xfmr.labels import KEY, NORMAL
 from xfmr.normal import Standardiser
+from xfmr.scoring import thresholds_of
 from xfmr.storage import Store
-from xfmr.thresholds import Method, fit_thresholds
+from xfmr.thresholds import Method
 
 # The one-class SVM's time grows with the square of its history, so the plain detectors see at most this much of it.
 MAX_BASELINE_HISTORY = 20_000
@@ -163,7 +164,7 @@ class Baselines:
             "isolation forest": lambda x: -forest.score_samples(x),
             "one-class SVM": lambda x: -svm.score_samples(x),
         }
-        self.thresholds = {name: fit_thresholds(scorer(values), method) for name, scorer in self.scorers.items()}
+        self.thresholds = {name: thresholds_of(scorer(values), method) for name, scorer in self.scorers.items()}
 
     def judge(self, run: Store, judged: pd.DataFrame) -> Iterator[tuple[str, dict[str, Quality]]]:
         """Judge each plain detector on the same records; none where their features are not kept in the run."""
@@ -226,4 +227,7 @@ def sensor_table(results: dict[str, dict[str, Quality]]) -> str:
 
 
 def _text(frame: pd.DataFrame) -> str:
-    return frame.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="-")
+    figures = frame.columns[3:]  # behind the name and the two counts; a column of nothing but None is no number yet
+    return frame.astype(dict.fromkeys(figures, float)).to_string(
+        index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"
+    )

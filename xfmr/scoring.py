@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from xfmr.detectors.svdd import SvddDetector
 from xfmr.errors import XfmrError
@@ -13,7 +15,7 @@ from xfmr.feature_set import FeatureSet
 from xfmr.published import Models
 from xfmr.schema import IDENTITY_COLUMNS, SCORES, path_segment
 from xfmr.storage import Store
-from xfmr.thresholds import Thresholds, pseudo_labels
+from xfmr.thresholds import Method, Thresholds, fit_thresholds, pseudo_labels
 
 THRESHOLDS_FILE = "thresholds.json"
 
@@ -43,6 +45,18 @@ class GroupScorer:
         table = self.features.read(group, self.detector.columns)
         scores = pa.array(self.detector.score(table), pa.float32())
         return table.select(IDENTITY_COLUMNS).append_column("score", scores)
+
+
+def thresholds_of(scores: NDArray[Any], method: Method) -> Thresholds:
+    """Fit the thresholds of a run's scores.
+
+    Raises:
+        XfmrError: Where there are too few scores for the method.
+    """
+    try:
+        return fit_thresholds(scores, method)
+    except ValueError as error:
+        raise XfmrError(f"no thresholds by {method}: {error}; give a larger archive or another method") from error
 
 
 def with_pseudo_labels(scored: pa.Table, thresholds: Thresholds) -> pa.Table:
