@@ -16,7 +16,8 @@ from ray.train import CheckpointConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Queue
 
-from xfmr.cluster import n_gpus, user_error
+from xfmr.cluster import n_cpus, n_gpus, user_error
+from xfmr.errors import XfmrError
 from xfmr.progress import progress
 from xfmr.storage import Store
 from xfmr.training.loop import STATE_FILE, Data, Schedule, Task, load_state, train
@@ -66,8 +67,10 @@ def fit(
         The final ``network`` and ``task`` state, tensors on the CPU.
 
     Raises:
-        XfmrError: That the task raised.
+        XfmrError: That the task raised; or where a local cluster is too small, which would wait for ever.
     """
+    if run.workers > n_cpus() and "RAY_ADDRESS" not in os.environ:
+        raise XfmrError(f"--workers {run.workers}: this machine has {n_cpus()} CPUs, and each worker needs one")
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(_START_TIMEOUT_S))
     queue = Queue(actor_options={"num_cpus": 0})
     stored = {"data": ray.put(data.columns), "validation": ray.put(validation.columns) if validation else None}
