@@ -38,7 +38,7 @@ def score(settings: Settings) -> None:
     thresholds = thresholds_of(scored["score"].to_numpy(), settings.thresholds.method)
     scores = with_pseudo_labels(scored, thresholds)
     n_sensors = publish_scores(store, scores)
-    store.write("scores/distribution.png", score_distribution(scored["score"].to_numpy(), thresholds))
+    store.write("score_distribution.png", score_distribution(scored["score"].to_numpy(), thresholds))
     queue = review_queue(scores.to_pandas(), upper=thresholds.upper, size=settings.thresholds.review_size)
     store.write("review/queue.csv", queue.to_csv(index=False).encode())
     store.write_json(THRESHOLDS_FILE, {"key": key, "records": len(scores), **asdict(thresholds)})

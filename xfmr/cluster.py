@@ -139,5 +139,6 @@ def user_error(error: BaseException | None) -> XfmrError | None:
     while error is not None:
         if isinstance(error, XfmrError):
             return XfmrError(str(getattr(error, "cause", error)).partition("\n")[0])
-        error = getattr(error, "cause", None) or error.__cause__
+        failures = getattr(error, "worker_failures", None)  # Ray Train's, by rank
+        error = next(iter(failures.values())) if failures else getattr(error, "cause", None) or error.__cause__
     return None

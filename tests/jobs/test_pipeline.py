@@ -1,0 +1,91 @@
+"""The whole chain on a small synthetic fleet, and on real recordings."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from jobs.diagnose import diagnose
+from jobs.evaluate import evaluate
+from jobs.pipeline import pipeline
+from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
+from xfmr.synth import FleetSpec, write_fleet
+from xfmr.training.options import DetectorSettings, FinetuneSettings, PretrainSettings
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+QUICK = {
+    "pretrain": PretrainSettings(epochs=15),
+    "detector": DetectorSettings(epochs=5),
+    "finetune": FinetuneSettings(epochs=10, frozen_epochs=3),
+}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fleet")
+    spec = FleetSpec(n_units=4, sensors_per_unit=2, n_times=40, fault_share=0.12, faulty_unit_share=0.5)
+    write_fleet(spec, folder)
+    later = FleetSpec(n_units=4, sensors_per_unit=2, n_times=6, fault_share=0.2, first_day=date(2024, 7, 1))
+    write_fleet(later, folder / "new")
+    return folder
+
+
+def modified(run: Path) -> dict[str, int]:
+    """When each file of a run was last written, settings apart."""
+    files = (path for path in run.rglob("*") if path.is_file() and path.name != "evaluation.json")
+    return {str(path): path.stat().st_mtime_ns for path in files if "features/_" not in str(path)}
+
+
+def test_from_archive_to_diagnosis(fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, out = tmp_path / "run", tmp_path / "new.parquet"
+    settings = Settings(run=str(run), archive=[str(fleet / "archive")], labels=str(fleet / "labels.csv"), **QUICK)
+    pipeline(settings)
+    assert "320 lines read = 320 records kept + 0 quarantined + 0 duplicates" in capsys.readouterr().out
+    assert len(list((run / "scores").glob("sensor_id=*/scores.parquet"))) == 8
+    assert (run / "score_distribution.png").read_bytes().startswith(b"\x89PNG")
+    assert list(pd.read_csv(run / "review/queue.csv"))[-1] == "label"
+
+    before = modified(run)
+    pipeline(settings)
+    assert capsys.readouterr().out.count("skipped") == 4
+    assert {path for path, written in modified(run).items() if before.get(path) != written} <= {
+        str(run / name) for name in ("settings.yaml", "manifest.parquet")
+    }
+
+    new = str(fleet / "new/archive")
+    diagnose(DiagnoseSettings(run=str(run), archive=[new], out=str(out), **QUICK))
+    diagnoses = pd.read_parquet(out)
+    assert len(diagnoses) == 48
+    pd.testing.assert_frame_equal(diagnoses, diagnoses.sort_values(["fleet", "sensor_id", "data_time"]))
+    assert diagnoses["confidence"].between(0, 1).all()
+    assert set(diagnoses["fault_type"]) <= {"normal", *pd.read_csv(fleet / "labels.csv")["label"]}
+
+    truth = str(fleet / "new/labels.csv")
+    evaluate(EvaluateSettings(run=str(run), scores=str(out), labels=truth))
+    report = json.loads((run / "evaluation.json").read_text())
+    assert set(report["detectors"]) == {"xfmr", "isolation forest", "one-class SVM"}
+    assert report["detectors"]["xfmr"]["all"]["records"] == 48
+    assert report["in_history"] == 0
+    assert report["fault_types"]["records"] == 48
+
+
+def test_the_image_branch(fleet: Path, tmp_path: Path) -> None:
+    one_unit = str(fleet / "archive/tr01")
+    epochs = {"branch": "image", "image_size": 32, "epochs": 1}
+    pipeline(Settings(run=str(tmp_path / "run"), archive=[one_unit], **epochs))
+    scores = pd.read_parquet(tmp_path / "run/scores", columns=["score", "sensor_id"])
+    assert len(scores) == 80
+    assert scores["score"].gt(0).all()
+
+
+def test_real_recordings_at_loads_the_history_has_not_shown(shared_data: Path, tmp_path: Path) -> None:
+    run, out = str(tmp_path / "run"), str(tmp_path / "new.parquet")
+    pipeline(Settings(run=run, archive=[str(shared_data / "gearbox/archive")]))
+    diagnose(DiagnoseSettings(run=run, archive=[str(shared_data / "gearbox/new")], out=out))
+    evaluate(EvaluateSettings(run=run, scores=out, labels=str(shared_data / "gearbox/labels.csv")))
+    judged = json.loads((tmp_path / "run/evaluation.json").read_text())["detectors"]["xfmr"]["all"]
+    assert (judged["records"], judged["faults"]) == (192, 96)
+    assert judged["auc"] > 0.88

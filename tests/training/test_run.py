@@ -1,0 +1,105 @@
+"""Training on Ray Train workers: one or two, undisturbed or killed, the result is the same."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ray.train import WorkerGroupError
+
+from xfmr.errors import XfmrError
+from xfmr.models.networks import build_encoder
+from xfmr.storage import Store
+from xfmr.training import loop
+from xfmr.training.loop import Data, Schedule
+from xfmr.training.pretrain import PretrainTask
+from xfmr.training.run import TrainingRun, fit
+from xfmr.training.svdd import SvddTask
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+SHAPE = (6,)
+EPOCHS = 4
+
+
+@pytest.fixture
+def data() -> Data:
+    return Data({"inputs": np.random.default_rng(0).standard_normal((101, *SHAPE)).astype(np.float32)})
+
+
+def run_in(folder: Path, *, workers: int = 1) -> TrainingRun:
+    return TrainingRun(Store(str(folder)), "test", "0", workers)
+
+
+def test_two_workers_find_what_one_finds(tmp_path: Path, data: Data) -> None:
+    torch.manual_seed(0)
+    make_task = partial(
+        SvddTask,
+        branch="spectrum",
+        shape=SHAPE,
+        encoder=build_encoder("spectrum", SHAPE).state_dict(),
+        objective="soft_boundary",
+        nu=0.1,
+        learning_rate=1e-2,
+    )
+    schedule = Schedule(EPOCHS, batch_size=16, seed=3)
+    one, two = (
+        fit(run_in(tmp_path / str(workers), workers=workers), make_task, data, schedule) for workers in (1, 2)
+    )
+    for part in ("network", "task"):
+        for name, tensor in one[part].items():
+            torch.testing.assert_close(two[part][name], tensor, rtol=1e-4, atol=1e-5)
+    metrics = (tmp_path / "1/models/test-0/metrics.csv").read_text().splitlines()
+    assert metrics[0] == "epoch,loss,radius,spread"
+    assert [line.split(",")[0] for line in metrics[1:]] == ["1", "2", "3", "4"]
+
+
+def test_a_killed_training_goes_on_and_ends_alike(tmp_path: Path, data: Data) -> None:
+    marker, log = tmp_path / "marker", tmp_path / "log"
+
+    # Inside the test, since workers cannot import test modules: what is local is sent to them whole.
+    class KilledOnce(PretrainTask):
+        """Its worker dies in the third epoch, once; it writes down the epochs that are begun."""
+
+        def begin_epoch(self, epoch: int) -> None:
+            loop._CHECKPOINT_INTERVAL_S = 0.0
+            with log.open("a") as file:
+                file.write(f"{epoch} ")
+            if epoch == 2 and not marker.exists():
+                marker.touch()
+                os._exit(1)
+
+    settings: dict[str, Any] = {"branch": "spectrum", "shape": SHAPE, "learning_rate": 1e-2, "seed": 0}
+    schedule = Schedule(EPOCHS, batch_size=16, seed=0)
+    expected = fit(run_in(tmp_path / "undisturbed"), partial(PretrainTask, **settings), data, schedule)
+    make_task = partial(KilledOnce, **settings)
+    with pytest.raises(WorkerGroupError):
+        fit(run_in(tmp_path / "killed"), make_task, data, schedule)
+    found = fit(run_in(tmp_path / "killed"), make_task, data, schedule)
+
+    begun = [int(epoch) for epoch in log.read_text().split()]
+    assert begun[:3] == [0, 1, 2]
+    assert begun[3] > 0  # the second epoch's checkpoint may have died with its worker, the first one's has not
+    assert begun[3:] == list(range(begun[3], EPOCHS))
+    for name, tensor in expected["network"].items():
+        torch.testing.assert_close(found["network"][name], tensor, rtol=0, atol=1e-6)
+    assert found["progress"] == expected["progress"]
+
+
+def test_what_a_task_raises_reaches_the_caller_in_one_line(tmp_path: Path, data: Data) -> None:
+    nothing = {
+        name: torch.zeros_like(tensor) for name, tensor in build_encoder("spectrum", SHAPE).state_dict().items()
+    }
+    make_task = partial(
+        SvddTask, branch="spectrum", shape=SHAPE, encoder=nothing, objective="one_class", nu=0.1, learning_rate=1e-3
+    )
+    with pytest.raises(XfmrError, match=r"^Deep SVDD collapsed[^\n]*$"):
+        fit(run_in(tmp_path), make_task, data, Schedule(EPOCHS, batch_size=16, seed=0))
+
+
+def test_more_workers_than_the_machine_has_are_refused(tmp_path: Path, data: Data) -> None:
+    make_task = partial(PretrainTask, branch="spectrum", shape=SHAPE, learning_rate=1e-2, seed=0)
+    with pytest.raises(XfmrError, match="--workers 3"):
+        fit(run_in(tmp_path, workers=3), make_task, data, Schedule(1, 16, 0))
