@@ -34,6 +34,7 @@ def score(settings: Settings) -> None:
         say("score", "skipped, the scores of this detector and these thresholds are there")
         return
     save_settings(settings)
+    say("score", f"{features.n_records} records in {len(features.groups)} groups")
     scored = score_groups(features)
     thresholds = thresholds_of(scored["score"].to_numpy(), settings.thresholds.method)
     scores = with_pseudo_labels(scored, thresholds)

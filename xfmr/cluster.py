@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import ray
+from ray.exceptions import RayError, RayTaskError
 
 from xfmr.errors import XfmrError
 
@@ -103,7 +104,7 @@ def map_groups(
         constructor_args: Arguments of the class.
 
     Raises:
-        XfmrError: That the function raised.
+        XfmrError: That the function raised, or where a worker was lost and could not be replaced.
     """
     source: ray.data.Dataset = ray.data.from_items([{"item": item} for item in items], override_num_blocks=len(items))
     options: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": 1}
@@ -117,7 +118,7 @@ def map_groups(
     try:
         yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     except Exception as error:
-        raise (user_error(error) or error) from None
+        raise (user_error(error) or _lost_worker(error) or error) from None
 
 
 def _on_item(batch: dict[str, Any], function: GroupFunction) -> pa.Table:
@@ -141,4 +142,11 @@ def user_error(error: BaseException | None) -> XfmrError | None:
             return XfmrError(str(getattr(error, "cause", error)).partition("\n")[0])
         failures = getattr(error, "worker_failures", None)  # Ray Train's, by rank
         error = next(iter(failures.values())) if failures else getattr(error, "cause", None) or error.__cause__
+    return None
+
+
+def _lost_worker(error: BaseException) -> XfmrError | None:
+    """Say in one line that a worker died, where that is what happened and not an error in the work itself."""
+    if isinstance(error, RayError) and not isinstance(error, RayTaskError):
+        return XfmrError(f"a worker was lost ({type(error).__name__}): run the same command again to go on")
     return None

@@ -107,7 +107,11 @@ def drawing_chance(rows: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def load_inputs(features: FeatureSet, rows: pd.DataFrame, inputs: ModelInputs) -> NDArray[Any]:
-    """Read the model inputs of the given rows, in their order: (n, ...)."""
+    """Read the model inputs of the given rows, in their order: (n, ...).
+
+    Raises:
+        XfmrError: Where the features no longer hold a record of them.
+    """
     wanted = rows[KEY].assign(row=np.arange(len(rows)))
     found: list[NDArray[Any]] = []
     order: list[NDArray[np.int64]] = []
@@ -116,6 +120,11 @@ def load_inputs(features: FeatureSet, rows: pd.DataFrame, inputs: ModelInputs) -
         if len(here):
             found.append(inputs(table.take(here["at"].to_numpy())))
             order.append(here["row"].to_numpy())
+    missing = len(rows) - sum(map(len, order))
+    if missing:
+        raise XfmrError(
+            f"{missing} of {len(rows)} records that were scored are no longer in the features: run jobs.score again"
+        )
     return np.concatenate(found)[np.argsort(np.concatenate(order))]
 
 

@@ -8,6 +8,7 @@ rounding, nor on being interrupted.
 from __future__ import annotations
 
 import io
+import pickle
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -23,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from xfmr.errors import XfmrError
 from xfmr.models.networks import as_input
 
 Batch = dict[str, Tensor]
@@ -224,8 +226,17 @@ def _resume(task: Task, optimiser: torch.optim.Optimizer, worker: Worker) -> Pro
 
 
 def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint's state: ``network``, ``optimiser``, ``task`` and ``progress``."""
-    return cast(dict[str, Any], torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True))
+    """Read a checkpoint's state: ``network``, ``optimiser``, ``task`` and ``progress``.
+
+    Raises:
+        XfmrError: Where the file is damaged.
+    """
+    try:
+        return cast(dict[str, Any], torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True))
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise XfmrError(
+            f"{path} is not a whole checkpoint: remove the folder {path.parents[1]} and run again"
+        ) from error
 
 
 def _report(task: Task, optimiser: torch.optim.Optimizer, progress: Progress, worker: Worker) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,8 @@ def fit(
         The final ``network`` and ``task`` state, tensors on the CPU.
 
     Raises:
-        XfmrError: That the task raised; or where a local cluster is too small, which would wait for ever.
+        XfmrError: That the task raised; or where a worker died, or a local cluster is too small, which would wait for
+            ever.
     """
     if run.workers > n_cpus() and "RAY_ADDRESS" not in os.environ:
         raise XfmrError(f"--workers {run.workers}: this machine has {n_cpus()} CPUs, and each worker needs one")
@@ -80,7 +82,7 @@ def fit(
     try:
         result = _trainer(run, config).fit()
     except Exception as error:
-        raise (user_error(error) or error) from None
+        raise (user_error(error) or _failure(run, error)) from error
     finally:
         queue.put(None)
         watcher.join(timeout=10)
@@ -90,6 +92,16 @@ def fit(
         state = load_state(Path(folder) / STATE_FILE)
     run.store.write(f"models/{run.name}/metrics.csv", _csv(state["progress"]["history"]))
     return state
+
+
+def _failure(run: TrainingRun, error: Exception) -> XfmrError:
+    """Write down what happened, and say what to do: a worker died, or there is a bug."""
+    name = f"models/{run.name}/error.txt"
+    run.store.write(name, "".join(traceback.format_exception(error)).encode())
+    return XfmrError(
+        f"{run.stage} failed, {type(error).__name__}: see {run.store.path(name)}; the same command goes on from the "
+        "last checkpoint, and starts anew once this folder is removed"
+    )
 
 
 def _trainer(run: TrainingRun, config: dict[str, Any]) -> TorchTrainer:
