@@ -21,7 +21,14 @@ from xfmr.labels import review_queue
 from xfmr.progress import progress, say
 from xfmr.published import Models, key_of
 from xfmr.report import score_distribution
-from xfmr.scoring import THRESHOLDS_FILE, GroupScorer, publish_scores, thresholds_of, with_pseudo_labels
+from xfmr.scoring import (
+    THRESHOLDS_FILE,
+    GroupScorer,
+    load_detector,
+    publish_scores,
+    thresholds_of,
+    with_pseudo_labels,
+)
 from xfmr.settings import Settings, save_settings
 from xfmr.thresholds import Thresholds
 
@@ -29,6 +36,7 @@ from xfmr.thresholds import Thresholds
 def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)
+    load_detector(Models(store))  # one that is missing or damaged shows here, before any work
     key = key_of(Models(store).current_key("detector"), settings.thresholds.model_dump(), features.groups)
     if store.exists(THRESHOLDS_FILE) and store.read_json(THRESHOLDS_FILE)["key"] == key:
         say("score", "skipped, the scores of this detector and these thresholds are there")

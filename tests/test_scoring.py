@@ -135,6 +135,11 @@ def test_a_run_without_scores_is_told_so(tmp_path: Path) -> None:
             read(store)
 
 
+def test_scores_that_were_removed_are_missed(store: Store) -> None:
+    with pytest.raises(XfmrError, match=r"/scores is empty: remove [^\n]*thresholds\.json and run jobs\.score$"):
+        read_scores(store)
+
+
 def test_thresholds_come_back(store: Store) -> None:
     assert read_thresholds(store) == Thresholds(1.0, 2.0, "mad")
 

@@ -102,5 +102,6 @@ def write_output(table: pa.Table, out: str) -> None:
     frame = table.to_pandas()
     frame["data_time"] = frame["data_time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     lines = BytesIO()
-    frame.replace({np.nan: None}).to_json(lines, orient="records", lines=True, force_ascii=False)
+    # 15 decimals are the most that pandas writes; its usual 10 would cut digits off a small score.
+    frame.replace({np.nan: None}).to_json(lines, orient="records", lines=True, force_ascii=False, double_precision=15)
     store.write(name, lines.getvalue())

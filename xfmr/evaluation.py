@@ -104,10 +104,18 @@ def read_diagnoses(uri: str) -> pd.DataFrame:
         frame = pd.DataFrame(store.read_table(name).to_pandas())
     else:
         frame = _read_jsonl(store.read(name), uri)
-    missing = [column for column in ("sensor_id", "data_time", "score", "pseudo_label") if column not in frame]
+    required = ("sensor_id", "data_time", "record_id", "score", "pseudo_label")
+    missing = [column for column in required if column not in frame]
     if missing:
         raise XfmrError(f"{uri}: no column {', '.join(missing)}; give a file that jobs.diagnose wrote")
-    frame["data_time"] = pd.to_datetime(frame["data_time"], utc=True).astype("datetime64[us, UTC]")
+    times = pd.to_datetime(frame["data_time"], utc=True, errors="coerce", format="ISO8601")
+    scores = pd.to_numeric(frame["score"], errors="coerce")
+    for name, values in (("data_time", times), ("score", scores)):
+        if values.isna().any():
+            raise XfmrError(
+                f"{uri}: {values.isna().sum()} rows without a usable {name}; give a file that jobs.diagnose wrote"
+            )
+    frame = frame.assign(data_time=times.astype("datetime64[us, UTC]"), score=scores)
     return frame if "fleet" in frame else frame.assign(fleet="")
 
 

@@ -120,4 +120,6 @@ def read_scores(store: Store) -> pd.DataFrame:
             name = info.path.removeprefix(root).lstrip("/")
             identity = dict(unquote(part).split("=", 1) for part in name.split("/")[1:-1])
             parts.append(store.read_table(name).to_pandas().assign(**{"fleet": "", **identity}))
+    if not parts:
+        raise XfmrError(f"{store.path('scores')} is empty: remove {store.path(THRESHOLDS_FILE)} and run jobs.score")
     return pd.DataFrame(pd.concat(parts, ignore_index=True)[SCORES.names])

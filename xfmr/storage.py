@@ -39,10 +39,14 @@ class Store:
 
     uri: str
 
+    def __post_init__(self) -> None:
+        # A worker that gets the store may have another working folder.
+        object.__setattr__(self, "uri", absolute_uri(self.uri))
+
     @cached_property
     def _place(self) -> tuple[fs.FileSystem, str]:
         try:
-            return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(absolute_uri(self.uri)))
+            return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(self.uri))
         except (pa.ArrowInvalid, OSError) as error:
             raise XfmrError(f"{self.uri}: not a path or URI that can be opened: {_line(error)}") from error
 
@@ -64,7 +68,7 @@ class Store:
 
     def child(self, name: str) -> Store:
         """Return a folder of this store as a store of its own."""
-        return Store(f"{absolute_uri(self.uri).rstrip('/')}/{name}")
+        return Store(f"{self.uri.rstrip('/')}/{name}")
 
     def exists(self, name: str = "") -> bool:
         """Tell whether a file or folder of this name is there."""

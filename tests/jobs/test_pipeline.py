@@ -72,6 +72,7 @@ def test_from_archive_to_diagnosis(fleet: Path, tmp_path: Path, capsys: pytest.C
     assert report["fault_types"]["records"] == 48
 
 
+@pytest.mark.slow
 def test_the_image_branch(fleet: Path, tmp_path: Path) -> None:
     one_unit = str(fleet / "archive/tr01")
     epochs = {"branch": "image", "image_size": 32, "epochs": 1}

@@ -55,6 +55,7 @@ def test_two_workers_find_what_one_finds(tmp_path: Path, data: Data) -> None:
     assert [line.split(",")[0] for line in metrics[1:]] == ["1", "2", "3", "4"]
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_alike(tmp_path: Path, data: Data) -> None:
     marker, log = tmp_path / "marker", tmp_path / "log"
 

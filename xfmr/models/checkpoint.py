@@ -1,14 +1,17 @@
 """A model in one file: safetensors holding the weights and every scaler, with the settings in its header.
 
-safetensors carries no code, so a file from anywhere can be opened.
+safetensors carries no code, so a file from anywhere can be opened. It has no checksum either, so the header holds a
+digest of all the rest.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -21,7 +24,18 @@ _REMEDY = "remove its folder and train again"
 def to_bytes(tensors: dict[str, Tensor], description: dict[str, Any]) -> bytes:
     """Serialise tensors and a JSON description of what they are."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return bytes(save(contiguous, metadata={"xfmr": json.dumps(description, sort_keys=True)}))
+    text = json.dumps(description, sort_keys=True)
+    # One entry for both: safetensors writes several in any order, and the same model should be the same file.
+    return bytes(save(contiguous, metadata={"xfmr": f"{_digest(contiguous, text)} {text}"}))
+
+
+def _digest(tensors: dict[str, Tensor], text: str) -> str:
+    """Hash the description and every tensor with its name, type and shape."""
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,10 @@ def from_bytes(data: bytes, name: str, *, kind: str) -> StoredModel:
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
-        description = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["xfmr"])
+        digest, _, text = json.loads(data[8 : 8 + length])["__metadata__"]["xfmr"].partition(" ")
+        if digest != _digest(tensors, text):
+            raise ValueError("its digest is another")
+        description = json.loads(text)
     except (SafetensorError, ValueError, KeyError) as error:
         raise XfmrError(f"{name} is not a whole xfmr model ({error}): {_REMEDY}") from error
     if description.get("kind") != kind:

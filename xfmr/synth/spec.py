@@ -14,6 +14,7 @@ UNIT_FAULTS = ("winding_looseness", "core_looseness", "dc_bias", "partial_discha
 SENSOR_FAULTS = ("loose_sensor", "dead_sensor")
 FAULT_TYPES = UNIT_FAULTS + SENSOR_FAULTS
 NORMAL = "normal"
+_EPOCH = date(1970, 1, 1)  # random streams count minutes from here, and their keys are never negative
 
 
 class Stream(IntEnum):
@@ -74,6 +75,10 @@ class FleetSpec:
     def __post_init__(self) -> None:
         for name in ("n_units", "sensors_per_unit", "n_times", "minutes_between"):
             self._require(name, 1, math.inf)
+        if self.first_day < _EPOCH:
+            raise ValueError(f"first_day must not lie before {_EPOCH}, not {self.first_day}")
+        minutes_left = 24 * 60 * ((date.max - self.first_day).days + 1) - 1  # the calendar ends with the year 9999
+        self._require("n_times", 1, 1 + minutes_left // self.minutes_between)
         self._require("sample_rate_hz", 8000, math.inf)
         self._require("n_samples", 256, math.inf)
         self._require("mains_hz", 45, 65)
