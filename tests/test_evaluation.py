@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from archives import Run, line, time_at, write_archive
 
+import xfmr.evaluation
 from xfmr.errors import XfmrError
 from xfmr.evaluation import (
     Baselines,
@@ -275,3 +276,14 @@ def test_baselines_depend_on_the_history_alone_and_not_on_its_order(run: Run, ju
     again = Baselines(run.store, history[::-1].copy(), seed=0, method="mad")
     assert again.thresholds == first.thresholds
     assert Baselines(run.store, history_of(judged), seed=0, method="mad").thresholds != first.thresholds
+
+
+def test_of_a_long_history_the_smallest_ids_are_enough(
+    monkeypatch: pytest.MonkeyPatch, run: Run, judged: pd.DataFrame
+) -> None:
+    """Ids are hashes, so the smallest of them, read without a sign, are as good as random."""
+    monkeypatch.setattr(xfmr.evaluation, "MAX_BASELINE_HISTORY", 15)
+    history = history_of(judged)
+    smallest = sorted(history.tolist(), key=lambda number: number % 2**64)[:15]
+    capped = Baselines(run.store, history, seed=0, method="mad")
+    assert capped.thresholds == Baselines(run.store, np.array(smallest), seed=0, method="mad").thresholds

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
-import numpy as np
 import pyarrow as pa
 
 from xfmr.archive import ArchiveFile
@@ -103,5 +102,5 @@ def write_output(table: pa.Table, out: str) -> None:
     frame["data_time"] = frame["data_time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     lines = BytesIO()
     # 15 decimals are the most that pandas writes; its usual 10 would cut digits off a small score.
-    frame.replace({np.nan: None}).to_json(lines, orient="records", lines=True, force_ascii=False, double_precision=15)
+    frame.to_json(lines, orient="records", lines=True, force_ascii=False, double_precision=15)
     store.write(name, lines.getvalue())

@@ -33,6 +33,9 @@ SETTINGS_FILE = "settings.yaml"
 # What the features depend on: a run folder holds one set of features, so these cannot change within it.
 FIXED_BY_FEATURES = ("archive", "sample_rate_hz")
 
+# What belongs to the call and the machine it is made on, and not to the run.
+NOT_INHERITED = {"run", "config", "workers"}
+
 
 class ThresholdSettings(BaseModel):
     """How scores become pseudo-labels."""
@@ -169,7 +172,7 @@ def _saved(run: str | None, *, inherit_archive: bool) -> dict[str, Any]:
     if store is None or not store.exists(SETTINGS_FILE):
         return {}
     saved = _mapping(store.read(SETTINGS_FILE), store.path(SETTINGS_FILE))
-    dropped = {"run", "config"} if inherit_archive else {"run", "config", "archive"}
+    dropped = NOT_INHERITED if inherit_archive else {*NOT_INHERITED, "archive"}
     return {name: value for name, value in saved.items() if name not in dropped}
 
 

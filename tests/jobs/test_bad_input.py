@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +27,6 @@ from xfmr.scoring import THRESHOLDS_FILE, read_scores
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
-ROOT = Path(__file__).resolve().parents[2]
 JOBS: dict[str, tuple[Callable[[Any], None], type[Settings]]] = {
     "diagnose": (diagnose, DiagnoseSettings),
     "evaluate": (evaluate, EvaluateSettings),
@@ -260,16 +258,6 @@ def test_flags_and_files_of_settings(
     (tmp_path / "typo.yaml").write_text("epoch: 3\n")
     out = ["--out", "new.parquet"] if job == "diagnose" else []
     assert words in refusal(job, *flags, *out)
-
-
-def test_the_command_itself(tmp_path: Path) -> None:
-    """In a process of its own: the exit status and the console that a person meets."""
-    command = [sys.executable, "-m", "jobs.featurize", "--run", str(tmp_path / "run"), "--archive", "/absent"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 2
-    assert done.stderr == "error: archive /absent does not exist: check the path given to --archive\n"
-    assert done.stdout == ""
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_sensor_that_is_called_like_a_path(command: Callable[..., int], tmp_path: Path) -> None:
