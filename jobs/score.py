@@ -37,8 +37,9 @@ def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)
     load_detector(Models(store))  # one that is missing or damaged shows here, before any work
-    key = key_of(Models(store).current_key("detector"), settings.thresholds.model_dump(), features.groups)
-    if store.exists(THRESHOLDS_FILE) and store.read_json(THRESHOLDS_FILE)["key"] == key:
+    detector = Models(store).current_key("detector")
+    key = key_of(detector, settings.thresholds.model_dump(), features.groups)
+    if store.exists(THRESHOLDS_FILE) and store.exists("scores") and store.read_json(THRESHOLDS_FILE)["key"] == key:
         say("score", "skipped, the scores of this detector and these thresholds are there")
         return
     save_settings(settings)
@@ -50,7 +51,8 @@ def score(settings: Settings) -> None:
     store.write("score_distribution.png", score_distribution(scored["score"].to_numpy(), thresholds))
     queue = review_queue(scores.to_pandas(), upper=thresholds.upper, size=settings.thresholds.review_size)
     store.write("review/queue.csv", queue.to_csv(index=False).encode())
-    store.write_json(THRESHOLDS_FILE, {"key": key, "records": len(scores), **asdict(thresholds)})
+    facts = {"key": key, "detector": detector, "records": len(scores)}
+    store.write_json(THRESHOLDS_FILE, {**facts, **asdict(thresholds)})
     say("score", summary(scores, thresholds, n_sensors))
 
 

@@ -59,4 +59,5 @@ def publish_classifier(run: Run) -> FaultClassifier:
 
 def write_thresholds(store: Store, lower: float, upper: float) -> None:
     """Write a run's thresholds as the score job does."""
-    store.write_json(THRESHOLDS_FILE, {"key": "k", "lower": lower, "upper": upper, "method": "mad"})
+    facts = {"key": "k", "detector": Models(store).current_key("detector")}
+    store.write_json(THRESHOLDS_FILE, {**facts, "lower": lower, "upper": upper, "method": "mad"})

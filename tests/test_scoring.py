@@ -167,3 +167,13 @@ def test_the_groups_of_a_run_are_scored_by_its_detector(tmp_path: Path) -> None:
     assert scored.column_names == ["fleet", "sensor_id", "data_time", "record_id", "score"]
     assert scored.select(["record_id"]).equals(run.table().select(["record_id"]))
     np.testing.assert_allclose(scored["score"], detector.score(run.table("log_spectrum")), rtol=1e-4)
+
+
+def test_scores_of_an_earlier_detector_are_not_used(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    Models(store).publish("detector", "first", b"", {})
+    write_thresholds(store, 1, 2)
+    assert read_thresholds(store).upper == 2
+    Models(store).publish("detector", "second", b"", {})
+    with pytest.raises(XfmrError, match=r"of an earlier detector: run jobs\.score"):
+        read_thresholds(store)

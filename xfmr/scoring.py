@@ -98,11 +98,13 @@ def read_thresholds(store: Store) -> Thresholds:
     """Read the thresholds of a run's scores.
 
     Raises:
-        XfmrError: Where there are none.
+        XfmrError: Where there are none, or they are of another detector than the current one.
     """
     if not store.exists(THRESHOLDS_FILE):
         raise XfmrError(f"{store.path()} has no scores: run jobs.score on it first")
     saved = store.read_json(THRESHOLDS_FILE)
+    if saved["detector"] != Models(store).current_key("detector"):
+        raise XfmrError(f"the scores in {store.path()} are of an earlier detector: run jobs.score on it first")
     return Thresholds(saved["lower"], saved["upper"], saved["method"])
 
 

@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 EMBEDDING_SIZE = 128
 VECTOR_WIDTHS = (256,)
@@ -46,6 +45,8 @@ class ImageEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        from torchvision.models import resnet18  # 1.4 s to import, which the other branches need not wait for
+
         self.trunk = resnet18(norm_layer=_group_norm)
         self.trunk.fc = nn.Identity()
         self.projection = nn.Linear(512, EMBEDDING_SIZE, bias=False)
