@@ -163,6 +163,8 @@ class Baselines:
     def __init__(self, run: Store, history_ids: NDArray[np.int64], *, seed: int, method: Method) -> None:
         chosen = np.sort(history_ids.view(np.uint64))[:MAX_BASELINE_HISTORY].view(np.int64)
         table = pa.concat_tables(_records(FeatureSet(run), chosen))
+        # The forest draws rows by position, and the order of groups follows from the files' dates.
+        table = table.sort_by([(name, "ascending") for name in KEY])
         raw, keys = branch_values("spectrum", table, image_size=0), sensor_keys(table)
         self.standardiser = Standardiser.fit(raw, keys)
         values = self.standardiser.apply(raw, keys)
