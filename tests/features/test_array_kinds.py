@@ -81,7 +81,7 @@ def on_device(function):
     def call(*args, **kwargs):
         if function is not np.asarray and any(type(arg) is np.ndarray for arg in args):
             raise TypeError(f"cupy.{function.__name__} met a NumPy array")
-        return device(function(*map(host, args), **kwargs))
+        return device(function(*map(host, args), **{name: host(value) for name, value in kwargs.items()}))
 
     return call
 

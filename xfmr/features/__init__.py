@@ -5,15 +5,18 @@ memory and answers with the kind of array it was given.
 """
 
 from xfmr.features._batch import N_SAMPLES
+from xfmr.features.columns import FEATURE_COLUMNS, STORED_WIDTH, feature_columns
 from xfmr.features.health import HEALTH_GRADES, HEALTH_NAMES, health_grade, health_indices
 from xfmr.features.images import hetero_image, image_from_planes, quantise
 from xfmr.features.raster import RASTER_SIZE, raster_image, raster_layout
 from xfmr.features.scalogram import N_SCALES, cwt_plane
 from xfmr.features.sensors import energy_weights, weighted_average
-from xfmr.features.spectra import LOG_SPECTRUM_LENGTH, LOG_SPECTRUM_SEGMENTS, log_spectrum, stft, stft_plane, welch
+from xfmr.features.spectra import stft, welch
+from xfmr.features.spectrogram import LOG_SPECTRUM_LENGTH, LOG_SPECTRUM_SEGMENTS, log_spectrum, stft_plane
 from xfmr.features.zerone import TIME_STATISTICS, ZERONE_LENGTH, ZERONE_PANELS, zerone, zerone_names
 
 __all__ = [
+    "FEATURE_COLUMNS",
     "HEALTH_GRADES",
     "HEALTH_NAMES",
     "LOG_SPECTRUM_LENGTH",
@@ -21,11 +24,13 @@ __all__ = [
     "N_SAMPLES",
     "N_SCALES",
     "RASTER_SIZE",
+    "STORED_WIDTH",
     "TIME_STATISTICS",
     "ZERONE_LENGTH",
     "ZERONE_PANELS",
     "cwt_plane",
     "energy_weights",
+    "feature_columns",
     "health_grade",
     "health_indices",
     "hetero_image",

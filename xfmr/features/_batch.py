@@ -1,7 +1,7 @@
 """What every feature does with its batch: array module, validation, chunks, precision."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +13,9 @@ UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
 N_SAMPLES = 8192
 """Samples of a record. The functions take other lengths too, where their docstrings say so."""
+
+DEVICE_RECORDS = 512
+"""Records in a chunk on a GPU: below, its time would go into starting some hundred small kernels a chunk."""
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -60,20 +63,11 @@ def check_sample_rate(sample_rate_hz: float) -> None:
         raise ValueError(f"sample_rate_hz must be positive and finite, got {sample_rate_hz}")
 
 
-def standardise(signals: Array) -> Array:
-    """Bring each signal to zero mean and unit standard deviation.
-
-    z = (x - mean) / (std + 1e-8), the moments in float64. A constant float32 signal gives exact zeros.
-
-    Args:
-        signals: Signals, float32, shape (n, n_samples).
-
-    Returns:
-        Standardised signals, float32, shape (n, n_samples).
-    """
-    exact = signals.astype(np.float64)
-    centred = exact - exact.mean(axis=1, keepdims=True)
-    return (centred / (centred.std(axis=1, keepdims=True) + 1e-8)).astype(np.float32)
+def chunks(batch: Array, *, size: int) -> Iterator[Array]:
+    """Cut a batch into chunks of `size` records; on a device, which wants many at a time, of `DEVICE_RECORDS`."""
+    if array_module(batch) is not np:
+        size = max(size, DEVICE_RECORDS)
+    return (batch[start : start + size] for start in range(0, len(batch), size))
 
 
 def in_chunks(function: Callable[[Array], Array], batch: Array, *, size: int) -> Float32Array:
@@ -82,7 +76,7 @@ def in_chunks(function: Callable[[Array], Array], batch: Array, *, size: int) ->
     Args:
         function: Takes and returns arrays whose first axis is the record.
         batch: Input, shape (n, ...).
-        size: Records in a chunk.
+        size: Records in a chunk on a CPU.
 
     Returns:
         The results of all chunks, float32, shape (n, ...); an empty batch gives an empty result.
@@ -91,12 +85,11 @@ def in_chunks(function: Callable[[Array], Array], batch: Array, *, size: int) ->
     if len(batch) == 0:  # one blank record tells the shape of the answer
         blank = xp.zeros((1, *batch.shape[1:]), batch.dtype)
         return in_chunks(function, blank, size=1)[:0]
-    results = [_as_float32(function(batch[start : start + size])) for start in range(0, len(batch), size)]
-    joined: Float32Array = xp.concatenate(results)
+    joined: Float32Array = xp.concatenate([to_float32(function(chunk)) for chunk in chunks(batch, size=size)])
     return joined
 
 
-def _as_float32(values: Array) -> Array:
+def to_float32(values: Array) -> Array:
     """Round to float32; a value beyond its range becomes the largest one, so no infinity arises."""
     if values.dtype == np.float32:
         return values

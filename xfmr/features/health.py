@@ -1,12 +1,10 @@
 """Health indices: the field's rule-based figures of a transformer's mechanical state, for people to read."""
 
-from functools import partial
-
 import numpy as np
 import numpy.typing as npt
 
-from xfmr.features._batch import Array, Float32Array, array_module, as_signals, in_chunks
-from xfmr.features.spectra import psd_on_hz_grid, welch
+from xfmr.features._batch import Array, Float32Array, array_module, in_chunks
+from xfmr.features._chunk import SignalChunk, of_chunks
 
 HEALTH_NAMES = (
     "power_entropy",
@@ -32,7 +30,6 @@ _HIT_SQUARED_DISTANCE = 0.01
 _N_WINDOWS = 50
 # The largest exponent whose exponential is still a float64, with room for the factors.
 _MAX_EXPONENT = 700.0
-_CHUNK = 64
 
 
 def health_indices(signals: Array, *, sample_rate_hz: float) -> Float32Array:
@@ -59,7 +56,7 @@ def health_indices(signals: Array, *, sample_rate_hz: float) -> Float32Array:
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
     """
-    return in_chunks(partial(_health, sample_rate_hz=sample_rate_hz), as_signals(signals), size=_CHUNK)
+    return of_chunks(health_of, signals, sample_rate_hz=sample_rate_hz)
 
 
 def health_grade(health_index: Array) -> npt.NDArray[np.int64]:
@@ -76,15 +73,13 @@ def health_grade(health_index: Array) -> npt.NDArray[np.int64]:
     return grades
 
 
-def _health(signals: Array, *, sample_rate_hz: float) -> Array:
-    xp = array_module(signals)
-    exact = signals.astype(np.float64)
-    psd = welch(exact, sample_rate_hz=sample_rate_hz)
-    psd_hz = psd_on_hz_grid(psd, sample_rate_hz=sample_rate_hz, n_samples=signals.shape[1])
-    from_zero_hz = xp.pad(psd_hz[:, :_TOP_HZ], ((0, 0), (1, 0)))  # P(0) = 0, so that column f is f Hz
+def health_of(chunk: SignalChunk) -> Array:
+    """Compute `health_indices` of a chunk."""
+    xp = array_module(chunk.signals)
+    from_zero_hz = xp.pad(chunk.raw_psd_hz[:, :_TOP_HZ], ((0, 0), (1, 0)))  # P(0) = 0, so that column f is f Hz
     entropy = _power_entropy(from_zero_hz)
-    determinism = _determinism(exact)
-    stability = _stability_percent(exact)
+    determinism = _determinism(chunk.signals)
+    stability = _stability_percent(chunk.exact)
     high_frequency = _high_frequency_percent(from_zero_hz)
     index = _health_index(entropy, determinism, stability, high_frequency)
     return xp.stack([entropy, determinism, stability, high_frequency, index], axis=1)
@@ -103,19 +98,32 @@ def _power_entropy(psd_hz: Array) -> Array:
     return -(share * xp.log(xp.where(share > 0, share, 1))).sum(axis=1)
 
 
-def _determinism(x: Array) -> Array:
+def _determinism(signals: Array) -> Array:
     """Return the share of recurrence hits that lie in runs of two or more along a lag."""
-    xp = array_module(x)
-    y = xp.ascontiguousarray(x[:, ::_DECIMATION][:, :_MAX_POINTS])
-    hits = xp.zeros(len(y), np.int64)
-    in_runs = xp.zeros(len(y), np.int64)
-    for lag in range(1, _MAX_LAG + 1):
-        squared = (y[:, lag:] - y[:, :-lag]) ** 2
-        hit = squared[:, :-1] + squared[:, 1:] <= _HIT_SQUARED_DISTANCE
-        edged = xp.pad(hit, ((0, 0), (1, 1)))
-        hits += hit.sum(axis=1)
-        in_runs += (hit & (edged[:, :-2] | edged[:, 2:])).sum(axis=1)
-    return in_runs / xp.maximum(hits, 1)
+    # One record at a time: its 64 lags fill the cache. In float32, which differences of float32 values hardly exceed.
+    return in_chunks(_recurrence_runs, signals[:, ::_DECIMATION][:, :_MAX_POINTS], size=1)
+
+
+def _recurrence_runs(y: Array) -> Array:
+    """Compute the determinism of points, float32, shape (n, points), over all lags at once."""
+    xp = array_module(y)
+    n, n_points = y.shape
+    beyond = xp.pad(y, ((0, 0), (0, _MAX_LAG)), constant_values=np.inf)  # no hit
+    later = xp.lib.stride_tricks.sliding_window_view(beyond, n_points, axis=1)[:, 1:]
+    with np.errstate(over="ignore"):
+        squared = later - y[:, None]
+        squared *= squared
+        # Between two columns that hold no hit, so that every hit has neighbours.
+        hit = xp.zeros((n, _MAX_LAG, n_points + 1), bool)
+        hit[:, :, 1:-1] = squared[:, :, :-1] + squared[:, :, 1:] <= _HIT_SQUARED_DISTANCE
+    pair = hit[:, :, :-1] & hit[:, :, 1:]
+    in_run = pair[:, :, :-1] | pair[:, :, 1:]
+    return _count(in_run) / xp.maximum(_count(hit), 1)
+
+
+def _count(flags: Array) -> Array:
+    """Count the flags of each record that are set: over the lags in bytes, which are added many at a time."""
+    return flags.view(np.uint8).sum(axis=1, dtype=np.uint8).sum(axis=1)
 
 
 def _stability_percent(x: Array) -> Array:

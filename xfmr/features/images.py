@@ -2,22 +2,13 @@
 
 import numpy as np
 
-from xfmr.features._batch import (
-    Array,
-    Float32Array,
-    UInt8Array,
-    array_module,
-    as_signals,
-    check_sample_rate,
-    in_chunks,
-    standardise,
-)
+from xfmr.features._batch import Array, Float32Array, UInt8Array, array_module, as_signals
+from xfmr.features._chunk import SignalChunk, of_chunks
 from xfmr.features.resampling import resize
-from xfmr.features.scalogram import cwt_plane
-from xfmr.features.spectra import stft_plane
+from xfmr.features.scalogram import scalogram
+from xfmr.features.spectrogram import stft_plane_of
 
 _FOLD_COLUMNS = 256
-_CHUNK = 16
 
 
 def hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> Float32Array:
@@ -38,12 +29,12 @@ def hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> F
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
     """
-    check_sample_rate(sample_rate_hz)
 
-    def draw(chunk: Array) -> Array:
-        return _assemble(cwt_plane(chunk, width=size), stft_plane(chunk), chunk, size=size)
+    def draw(chunk: SignalChunk) -> Array:
+        planes = scalogram(chunk.standardised, width=size), stft_plane_of(chunk).astype(np.float32)
+        return _assemble(*planes, chunk.standardised, size=size)
 
-    return in_chunks(draw, as_signals(signals), size=_CHUNK)
+    return of_chunks(draw, signals, sample_rate_hz=sample_rate_hz)
 
 
 def image_from_planes(cwt: Array, stft: Array, signals: Array, *, size: int = 224) -> Float32Array:
@@ -70,7 +61,7 @@ def image_from_planes(cwt: Array, stft: Array, signals: Array, *, size: int = 22
     signals = as_signals(signals)
     if not len(cwt) == len(stft) == len(signals):
         raise ValueError(f"got {len(cwt)} scalograms, {len(stft)} STFTs and {len(signals)} signals")
-    return _assemble(cwt.astype(np.float32), stft.astype(np.float32), signals, size=size)
+    return _assemble(cwt.astype(np.float32), stft.astype(np.float32), SignalChunk(signals).standardised, size=size)
 
 
 def quantise(planes: Array) -> UInt8Array:
@@ -88,10 +79,10 @@ def quantise(planes: Array) -> UInt8Array:
     return steps
 
 
-def _assemble(cwt: Array, stft: Array, signals: Array, *, size: int) -> Float32Array:
-    xp = array_module(signals)
-    images: Float32Array = xp.empty((len(signals), 3, size, size), np.float32)
-    for channel, planes in enumerate((cwt, stft, _fold(standardise(signals)))):
+def _assemble(cwt: Array, stft: Array, standardised: Array, *, size: int) -> Float32Array:
+    xp = array_module(standardised)
+    images: Float32Array = xp.empty((len(standardised), 3, size, size), np.float32)
+    for channel, planes in enumerate((cwt, stft, _fold(standardised))):
         images[:, channel] = _min_max(resize(planes, height=size, width=size))
     return images
 

@@ -27,7 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xfmr.features._batch import Array, Float32Array, array_module, as_signals, in_chunks, standardise
+from xfmr.features._batch import Array, Float32Array, array_module, as_signals, in_chunks
+from xfmr.features._chunk import SignalChunk
 from xfmr.features._wavelets import REACH, fitted_taps, half_band, n_octaves, scales_of
 from xfmr.features.resampling import bilinear_positions
 
@@ -80,7 +81,7 @@ def cwt_plane(signals: Array, *, width: int = 224, n_scales: int = N_SCALES) -> 
     size = max(1, _ROWS // _n_periods(signals.shape[1], width, n_scales))
 
     def of_chunk(chunk: Array) -> Array:
-        return scalogram(standardise(chunk), width=width, n_scales=n_scales)
+        return scalogram(SignalChunk(chunk).standardised, width=width, n_scales=n_scales)
 
     return in_chunks(of_chunk, signals, size=size)
 

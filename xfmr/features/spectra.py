@@ -1,28 +1,15 @@
-"""Short-time and averaged spectra: STFT, Welch PSD, the PSD in steps of 1 Hz, the mean log spectrum."""
+"""Short-time and averaged spectra: STFT, Welch PSD, the PSD in steps of 1 Hz."""
 
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from xfmr.features._batch import (
-    Array,
-    Float32Array,
-    array_module,
-    as_signals,
-    check_sample_rate,
-    in_chunks,
-    standardise,
-)
+from xfmr.features._batch import Array, array_module, check_sample_rate
 
-LOG_SPECTRUM_SEGMENTS = (128, 256, 512)
-LOG_SPECTRUM_LENGTH = sum(n // 2 + 1 for n in LOG_SPECTRUM_SEGMENTS)
 HZ_GRID_LAST = 4000
 
 _WELCH_SEGMENT = 4096
-_PLANE_SEGMENT = 256
-_POWER_FLOOR = 1e-12
-_CHUNK = 16
 
 
 def stft(signals: Array, *, nperseg: int, padded: bool = True) -> Array:
@@ -68,12 +55,40 @@ def welch(signals: Array, *, sample_rate_hz: float) -> Array:
         ValueError: The signals are shorter than a segment, or the sample rate is not positive.
     """
     check_sample_rate(sample_rate_hz)
+    return power_density(welch_spectra(signals), sample_rate_hz=sample_rate_hz, n_samples=signals.shape[1])
+
+
+def welch_spectra(signals: Array) -> Array:
+    """Transform the segments of which `welch` averages the power.
+
+    Args:
+        signals: Signals, shape (n, n_samples), float32 or float64, NumPy or CuPy.
+
+    Returns:
+        Complex spectra of the windowed segments, shape (n, segments, n_samples // 2 + 1).
+
+    Raises:
+        ValueError: The signals are shorter than a segment.
+    """
     xp = array_module(signals)
-    n_samples = signals.shape[1]
-    window = _hann(_WELCH_SEGMENT)
     segments = _segments(signals, nperseg=_WELCH_SEGMENT, padded=False)
-    spectra = xp.fft.rfft(segments * xp.asarray(window, dtype=signals.dtype), n=n_samples, axis=-1)
-    psd = _power(spectra).mean(axis=1) / (sample_rate_hz * (window**2).sum())
+    windowed = segments * xp.asarray(_hann(_WELCH_SEGMENT), dtype=signals.dtype)
+    return xp.fft.rfft(windowed, n=signals.shape[1], axis=-1)
+
+
+def power_density(spectra: Array, *, sample_rate_hz: float, n_samples: int) -> Array:
+    """Average the spectra of `welch_spectra` into a one-sided power spectral density.
+
+    Args:
+        spectra: Complex spectra, shape (n, segments, n_samples // 2 + 1).
+        sample_rate_hz: Sample rate in Hz.
+        n_samples: Length of the signals behind them.
+
+    Returns:
+        PSD in (signal unit)^2 / Hz, shape (n, n_samples // 2 + 1).
+    """
+    psd = power(spectra).mean(axis=1)
+    psd /= sample_rate_hz * (_hann(_WELCH_SEGMENT) ** 2).sum()
     # Negative frequencies fold onto the positive ones; zero and, in an even length, Nyquist have no mirror image.
     psd[:, 1 : (n_samples + 1) // 2] *= 2
     return psd
@@ -101,59 +116,11 @@ def psd_on_hz_grid(psd: Array, *, sample_rate_hz: float, n_samples: int) -> Arra
     return psd[:, lower] * (1 - weight) + psd[:, upper] * weight
 
 
-def log_spectrum(signals: Array, *, sample_rate_hz: float) -> Float32Array:
-    """Compute the mean log power spectrum at three resolutions, over the whole band.
-
-    For segments of 128, 256 and 512 samples in turn: log10(max(|STFT|^2, 1e-12)) of the signal minus its mean,
-    averaged over the segments. The mean of the logarithm, not the logarithm of the mean: a transient that
-    fills one segment does not drown the noise floor of the others.
-
-    Args:
-        signals: Signals, shape (n, n_samples) with at least 512 samples, NumPy or CuPy.
-        sample_rate_hz: Sample rate in Hz. It gives the values their frequencies (bin k of a segment of N samples is
-            at k * sample_rate_hz / N) and does not change them.
-
-    Returns:
-        Decades of power, float32, shape (n, 451): 65 + 129 + 257 bins from 0 Hz to Nyquist.
-
-    Raises:
-        ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
-    """
-    check_sample_rate(sample_rate_hz)
-    return in_chunks(_log_spectrum, as_signals(signals), size=_CHUNK)
-
-
-def stft_plane(signals: Array) -> Float32Array:
-    """Compute the STFT magnitude of the standardised signals, segments of 256 samples.
-
-    Args:
-        signals: Signals, shape (n, n_samples) with at least 256 samples, NumPy or CuPy.
-
-    Returns:
-        Magnitudes, float32, shape (n, 129, segments): 63 segments for 8192 samples. Row k is at
-        k * sample_rate_hz / 256, the lowest frequency first.
-
-    Raises:
-        ValueError: The signals are too short or not of the shape (n, n_samples).
-    """
-    return in_chunks(_stft_plane, as_signals(signals), size=_CHUNK)
-
-
-def _log_spectrum(signals: Array) -> Array:
-    xp = array_module(signals)
-    exact = signals.astype(np.float64)
-    centred = exact - exact.mean(axis=1, keepdims=True)
-    power = (_power(stft(centred, nperseg=nperseg, padded=False)) for nperseg in LOG_SPECTRUM_SEGMENTS)
-    return xp.concatenate([xp.log10(xp.maximum(p, _POWER_FLOOR)).mean(axis=2) for p in power], axis=1)
-
-
-def _stft_plane(signals: Array) -> Array:
-    return array_module(signals).abs(stft(standardise(signals), nperseg=_PLANE_SEGMENT))
-
-
-def _power(spectra: Array) -> Array:
+def power(spectra: Array) -> Array:
     """Return |S|^2 without the square root that `abs` would take."""
-    return spectra.real**2 + spectra.imag**2
+    squared = spectra.real**2
+    squared += spectra.imag**2
+    return squared
 
 
 def _segments(signals: Array, *, nperseg: int, padded: bool) -> Array:

@@ -1,12 +1,12 @@
 """Zerone: 1200 statistics of a signal in time, short-time magnitude, power density and high-frequency share."""
 
-from functools import partial
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
 
-from xfmr.features._batch import Array, Float32Array, array_module, as_signals, in_chunks
-from xfmr.features.spectra import psd_on_hz_grid, stft, welch
+from xfmr.features._batch import Array, Float32Array, array_module
+from xfmr.features._chunk import SignalChunk, of_chunks
 
 TIME_STATISTICS = (
     "mean",
@@ -39,7 +39,6 @@ _SINGLE_HZ = 1000
 _BANDED_HZ = 2000
 _BAND_WIDTH_HZ = 20
 _TINY = 1e-12
-_CHUNK = 16
 
 
 def zerone(signals: Array, *, sample_rate_hz: float) -> Float32Array:
@@ -68,7 +67,7 @@ def zerone(signals: Array, *, sample_rate_hz: float) -> Float32Array:
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
     """
-    return in_chunks(partial(_zerone, sample_rate_hz=sample_rate_hz), as_signals(signals), size=_CHUNK)
+    return of_chunks(zerone_of, signals, sample_rate_hz=sample_rate_hz)
 
 
 def zerone_names() -> tuple[str, ...]:
@@ -83,32 +82,25 @@ def zerone_names() -> tuple[str, ...]:
     )
 
 
-def _zerone(signals: Array, *, sample_rate_hz: float) -> Array:
-    exact = signals.astype(np.float64)
-    centred = exact - exact.mean(axis=1, keepdims=True)
-    psd = welch(centred, sample_rate_hz=sample_rate_hz)
-    psd_hz = psd_on_hz_grid(psd, sample_rate_hz=sample_rate_hz, n_samples=signals.shape[1])
-    parts = [
-        _time_statistics(exact, centred),
-        _frame_magnitudes(centred),
-        _psd_values(psd_hz),
-        _high_frequency_ratios(psd_hz),
-    ]
-    return array_module(signals).concatenate(parts, axis=1)
+def zerone_of(chunk: SignalChunk) -> Array:
+    """Compute `zerone` of a chunk."""
+    parts = [_time_statistics(chunk), _frame_magnitudes(chunk), _psd_values(chunk.psd_hz)]
+    return array_module(chunk.signals).concatenate([*parts, _high_frequency_ratios(chunk.psd_hz)], axis=1)
 
 
-def _time_statistics(x: Array, centred: Array) -> Array:
+def _time_statistics(chunk: SignalChunk) -> Array:
+    x, centred = chunk.exact, chunk.centred
     xp = array_module(x)
     square = x**2
     centred_square = centred**2
-    variance = centred_square.mean(axis=1)
+    variance = chunk.variance[:, 0]
     deviation = xp.sqrt(variance)
     rms = xp.sqrt(square.mean(axis=1))
     mean_absolute = xp.abs(x).mean(axis=1)
     maximum, minimum = x.max(axis=1), x.min(axis=1)
     crossings = xp.diff(xp.signbit(x).astype(np.int8), axis=1) != 0
     values = [
-        x.mean(axis=1),
+        chunk.mean[:, 0],
         rms,
         variance,
         deviation,
@@ -127,9 +119,9 @@ def _time_statistics(x: Array, centred: Array) -> Array:
     return xp.stack(values, axis=1)
 
 
-def _frame_magnitudes(centred: Array) -> Array:
-    xp = array_module(centred)
-    magnitude = xp.abs(stft(centred, nperseg=_STFT_SEGMENT)[:, 1:, :N_FRAMES]).mean(axis=1)
+def _frame_magnitudes(chunk: SignalChunk) -> Array:
+    xp = array_module(chunk.signals)
+    magnitude = xp.sqrt(chunk.stft_power(_STFT_SEGMENT)[:, 1:, :N_FRAMES]).mean(axis=1)
     return xp.pad(magnitude, ((0, 0), (0, N_FRAMES - magnitude.shape[1])))
 
 
@@ -140,18 +132,22 @@ def _psd_values(psd_hz: Array) -> Array:
 
 
 def _high_frequency_ratios(psd_hz: Array) -> Array:
-    total = _trapezoid(psd_hz)
+    """Compare the PSD at and above each threshold with that below, from sums over the bands between thresholds."""
+    xp = array_module(psd_hz)
+    first_bins = [0, *(threshold - 1 for threshold in HF_THRESHOLDS_HZ)]
+    bands = [psd_hz[:, begin:end].sum(axis=1) for begin, end in pairwise([*first_bins, psd_hz.shape[1]])]
+    total = _trapezoid(sum(bands), psd_hz)
     values = []
-    for threshold in HF_THRESHOLDS_HZ:
-        below, above = psd_hz[:, : threshold - 1], psd_hz[:, threshold - 1 :]
-        values.append(above.mean(axis=1) / (below.mean(axis=1) + _TINY))
-        values.append(_trapezoid(above) / (total + _TINY))
-    return array_module(psd_hz).stack(values, axis=1)
+    for band, begin in enumerate(first_bins[1:], start=1):
+        below, above = sum(bands[:band]), sum(bands[band:])
+        values.append(above / (psd_hz.shape[1] - begin) / (below / begin + _TINY))
+        values.append(_trapezoid(above, psd_hz[:, begin:]) / (total + _TINY))
+    return xp.stack(values, axis=1)
 
 
-def _trapezoid(psd_hz: Array) -> Array:
-    """Integrate over steps of 1 Hz."""
-    return psd_hz.sum(axis=1) - (psd_hz[:, 0] + psd_hz[:, -1]) / 2
+def _trapezoid(total: Array, psd_hz: Array) -> Array:
+    """Integrate over steps of 1 Hz a PSD whose sum is known."""
+    return total - (psd_hz[:, 0] + psd_hz[:, -1]) / 2
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:

@@ -1,0 +1,118 @@
+"""A few records and what several of their features share: moments and spectra, each computed when first asked for."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from xfmr.features._batch import Array, Float32Array, array_module, as_signals, check_sample_rate, in_chunks
+from xfmr.features.spectra import power, power_density, psd_on_hz_grid, stft, welch_spectra
+
+# Samples in a chunk, 16 records of 8192: on a CPU their spectra (1 MB each) should stay in the cache of a core.
+_SAMPLES = 2**17
+
+
+class SignalChunk:
+    """A few records and their spectra.
+
+    All are in float64: between the strongest line and the noise floor of a record lie more decades than float32
+    resolves.
+
+    Args:
+        signals: Signals, float32, shape (n, n_samples), NumPy or CuPy.
+        sample_rate_hz: Sample rate in Hz; only the PSDs know of it.
+    """
+
+    def __init__(self, signals: Array, sample_rate_hz: float = 1.0) -> None:
+        self.signals = signals
+        self.sample_rate_hz = sample_rate_hz
+        self._powers: dict[int, Array] = {}
+
+    @cached_property
+    def exact(self) -> Array:
+        """The signals in float64."""
+        return self.signals.astype(np.float64)
+
+    @cached_property
+    def mean(self) -> Array:
+        """Mean of each signal, shape (n, 1); of a constant signal exactly its value."""
+        first = self.exact[:, :1]
+        return first + (self.exact - first).mean(axis=1, keepdims=True)
+
+    @cached_property
+    def centred(self) -> Array:
+        """The signals minus their means."""
+        return self.exact - self.mean
+
+    @cached_property
+    def variance(self) -> Array:
+        """Mean square of each centred signal, shape (n, 1)."""
+        return (self.centred**2).mean(axis=1, keepdims=True)
+
+    @cached_property
+    def gain(self) -> Array:
+        """What brings the centred signals to unit standard deviation, 1 / (deviation + 1e-8), shape (n, 1)."""
+        return 1 / (array_module(self.variance).sqrt(self.variance) + 1e-8)
+
+    @cached_property
+    def standardised(self) -> Float32Array:
+        """The signals at zero mean and unit standard deviation, float32; of a constant signal zeros."""
+        standardised: Float32Array = (self.centred * self.gain).astype(np.float32)
+        return standardised
+
+    def stft_power(self, nperseg: int) -> Array:
+        """Return |STFT|^2 of the centred signals, zeros filling the last segment: (n, nperseg // 2 + 1, segments)."""
+        if nperseg not in self._powers:
+            self._powers[nperseg] = power(stft(self.centred, nperseg=nperseg))
+        return self._powers[nperseg]
+
+    @cached_property
+    def psd_hz(self) -> Array:
+        """Welch PSD of the centred signals at 1, 2, .. 4000 Hz, shape (n, 4000)."""
+        return self._psd_hz(self._welch_spectra)
+
+    @cached_property
+    def raw_psd_hz(self) -> Array:
+        """Welch PSD of the signals as they are at 1, 2, .. 4000 Hz, shape (n, 4000).
+
+        The transform is linear, so a mean adds its multiple of the spectrum of a constant.
+        """
+        constant = welch_spectra(array_module(self.exact).ones_like(self.exact[:1]))
+        return self._psd_hz(self._welch_spectra + self.mean[:, :, None] * constant)
+
+    @cached_property
+    def _welch_spectra(self) -> Array:
+        return welch_spectra(self.centred)
+
+    def _psd_hz(self, spectra: Array) -> Array:
+        n_samples = self.signals.shape[1]
+        psd = power_density(spectra, sample_rate_hz=self.sample_rate_hz, n_samples=n_samples)
+        return psd_on_hz_grid(psd, sample_rate_hz=self.sample_rate_hz, n_samples=n_samples)
+
+
+def of_chunks(
+    function: Callable[[SignalChunk], Array], signals: Array, *, sample_rate_hz: float = 1.0
+) -> Float32Array:
+    """Compute a feature chunk by chunk, so that memory does not grow with the batch.
+
+    Args:
+        function: Computes the feature of a chunk, first axis the record.
+        signals: Signals, shape (n, n_samples), NumPy or CuPy.
+        sample_rate_hz: Sample rate in Hz, for features that read a PSD.
+
+    Returns:
+        The feature of all records, float32.
+
+    Raises:
+        ValueError: The signals are not of the shape (n, n_samples), or the rate is not positive.
+    """
+    check_sample_rate(sample_rate_hz)
+    signals = as_signals(signals)
+    return in_chunks(
+        lambda chunk: function(SignalChunk(chunk, sample_rate_hz)), signals, size=records_in_chunk(signals)
+    )
+
+
+def records_in_chunk(signals: Array) -> int:
+    """Count the records of a chunk."""
+    return max(1, _SAMPLES // int(signals.shape[1]))

@@ -1,0 +1,56 @@
+"""The features of a stored row, together: what they share is computed once."""
+
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+
+from xfmr.features._batch import Array, array_module, as_signals, check_sample_rate, chunks, to_float32
+from xfmr.features._chunk import SignalChunk, records_in_chunk
+from xfmr.features.health import health_of
+from xfmr.features.images import quantise
+from xfmr.features.scalogram import scalogram
+from xfmr.features.spectrogram import log_spectrum_of, stft_plane_of
+from xfmr.features.zerone import zerone_of
+
+STORED_WIDTH = 224
+"""Columns of a stored scalogram."""
+
+FEATURE_COLUMNS: Mapping[str, Callable[[SignalChunk], Array]] = MappingProxyType(
+    {
+        "zerone": lambda chunk: to_float32(zerone_of(chunk)),
+        "log_spectrum": lambda chunk: to_float32(log_spectrum_of(chunk)),
+        "health": lambda chunk: to_float32(health_of(chunk)),
+        "cwt": lambda chunk: quantise(scalogram(chunk.standardised, width=STORED_WIDTH)),
+        "stft": lambda chunk: quantise(to_float32(stft_plane_of(chunk))),
+    }
+)
+"""How each column is computed of a chunk of records."""
+
+
+def feature_columns(
+    signals: Array, *, sample_rate_hz: float, columns: Collection[str] = tuple(FEATURE_COLUMNS)
+) -> dict[str, Array]:
+    """Compute several features of each signal at once.
+
+    The same values as `zerone`, `log_spectrum`, `health_indices` and, each `quantise`d, `cwt_plane` and `stft_plane`.
+
+    Args:
+        signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy; n is at least 1.
+        sample_rate_hz: Sample rate in Hz.
+        columns: Names from `FEATURE_COLUMNS`.
+
+    Returns:
+        For each name an array whose first axis is the record, NumPy or CuPy as given: `zerone` (n, 1200),
+        `log_spectrum` (n, 451) and `health` (n, 5) in float32, `cwt` (n, 128, 224) and `stft` (n, 129, segments) in
+        uint8.
+
+    Raises:
+        ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+    """
+    check_sample_rate(sample_rate_hz)
+    signals = as_signals(signals)
+    parts: dict[str, list[Array]] = {name: [] for name in columns}
+    for chunk in chunks(signals, size=records_in_chunk(signals)):
+        shared = SignalChunk(chunk, sample_rate_hz)
+        for name, part in parts.items():
+            part.append(FEATURE_COLUMNS[name](shared))
+    return {name: array_module(signals).concatenate(part) for name, part in parts.items()}

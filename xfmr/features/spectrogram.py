@@ -1,0 +1,68 @@
+"""Features of short-time spectra: the mean log spectrum and the spectrogram of the image."""
+
+from xfmr.features._batch import Array, Float32Array, array_module
+from xfmr.features._chunk import SignalChunk, of_chunks
+
+LOG_SPECTRUM_SEGMENTS = (128, 256, 512)
+LOG_SPECTRUM_LENGTH = sum(n // 2 + 1 for n in LOG_SPECTRUM_SEGMENTS)
+
+_PLANE_SEGMENT = 256
+_POWER_FLOOR = 1e-12
+
+
+def log_spectrum(signals: Array, *, sample_rate_hz: float) -> Float32Array:
+    """Compute the mean log power spectrum at three resolutions, over the whole band.
+
+    For segments of 128, 256 and 512 samples in turn: log10(max(|STFT|^2, 1e-12)) of the signal minus its mean,
+    averaged over the segments. The mean of the logarithm, not the logarithm of the mean: a transient that
+    fills one segment does not drown the noise floor of the others.
+
+    Args:
+        signals: Signals, shape (n, n_samples) with at least 512 samples, NumPy or CuPy.
+        sample_rate_hz: Sample rate in Hz. It gives the values their frequencies (bin k of a segment of N samples is
+            at k * sample_rate_hz / N) and does not change them.
+
+    Returns:
+        Decades of power, float32, shape (n, 451): 65 + 129 + 257 bins from 0 Hz to Nyquist.
+
+    Raises:
+        ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+    """
+    return of_chunks(log_spectrum_of, signals, sample_rate_hz=sample_rate_hz)
+
+
+def stft_plane(signals: Array) -> Float32Array:
+    """Compute the STFT magnitude of the standardised signals, segments of 256 samples.
+
+    Args:
+        signals: Signals, shape (n, n_samples) with at least 256 samples, NumPy or CuPy.
+
+    Returns:
+        Magnitudes, float32, shape (n, 129, segments): 63 segments for 8192 samples. Row k is at
+        k * sample_rate_hz / 256, the lowest frequency first.
+
+    Raises:
+        ValueError: The signals are too short or not of the shape (n, n_samples).
+    """
+    return of_chunks(stft_plane_of, signals)
+
+
+def log_spectrum_of(chunk: SignalChunk) -> Array:
+    """Compute `log_spectrum` of a chunk."""
+    return array_module(chunk.signals).concatenate(
+        [_mean_log(chunk, nperseg) for nperseg in LOG_SPECTRUM_SEGMENTS], axis=1
+    )
+
+
+def stft_plane_of(chunk: SignalChunk) -> Array:
+    """Compute `stft_plane` of a chunk: the magnitude of the centred signals, times their gain."""
+    magnitude = array_module(chunk.signals).sqrt(chunk.stft_power(_PLANE_SEGMENT))
+    return magnitude * chunk.gain[:, :, None]
+
+
+def _mean_log(chunk: SignalChunk, nperseg: int) -> Array:
+    xp = array_module(chunk.signals)
+    filled = 2 * chunk.signals.shape[1] // nperseg - 1  # without a last segment that zeros fill up
+    decades = xp.maximum(chunk.stft_power(nperseg)[:, :, :filled], _POWER_FLOOR)
+    xp.log10(decades, out=decades)
+    return decades.mean(axis=2)
