@@ -20,6 +20,7 @@ FEATURES = {
     "cwt_plane": features.cwt_plane,
     "stft_plane": features.stft_plane,
     "hetero_image": lambda x: features.hetero_image(x, sample_rate_hz=8192, size=64),
+    "feature_columns": lambda x: features.feature_columns(x, sample_rate_hz=8192)["cwt"],
     "quantise": lambda x: features.quantise(features.stft_plane(x)),
     "image_from_planes": lambda x: features.image_from_planes(
         features.quantise(features.cwt_plane(x)), features.quantise(features.stft_plane(x)), x, size=64
