@@ -1,108 +1,151 @@
-"""Each step from a line of text to a stored row, in ms a record on one core, beside the plain way where there is one.
+"""Each step from a line of text to a stored row, in ms a record on one core, beside the plain way of `bench.plain`.
 
-python -m bench.steps
+    python -m bench.steps
+
+Compare ratios: the two times of a line are taken one after the other, and the ms are those of one machine. The
+packages of the extra `peers` join the table when they are installed.
 """
 
 import os
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when NumPy is loaded
+os.environ["SSQ_PARALLEL"] = "0"
 
+import importlib
 import json
+import resource
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-import pywt
-from scipy import signal as sps
 
+from bench import plain
 from xfmr import features
 from xfmr.archive import ArchiveFile
-from xfmr.featurizer import FeatureRows
+from xfmr.feature_set import encode_rows
+from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows
 from xfmr.records import Record, parse_line
 from xfmr.synth import FleetSpec, format_signal, sample_signals
 
 RATE_HZ = 8192.0
-BATCH = 64
-REPEATS = 5
+FEW = 4
+ROUNDS = 7
 
 Step = Callable[[], object]
 
 
 def best_ms(step: Step, n_records: int) -> float:
     """Return the best of some runs, in ms a record: what the machine can do when nothing else disturbs it."""
-    step()  # kernels are built and caches filled before the clock runs
     times = []
-    for _ in range(REPEATS):
+    for _ in range(ROUNDS):
         began = time.perf_counter()
         step()
         times.append(time.perf_counter() - began)
     return 1e3 * min(times) / n_records
 
 
-def plain_parse(line: bytes) -> np.ndarray:
-    """Parse a line with the standard library."""
-    return np.array([float(token) for token in json.loads(line)["signal_value"].split(",")], dtype=np.float32)
+def show(name: str, step: Step, plain_name: str = "", plain_step: Step | None = None) -> None:
+    """Print a line of the table: a step on a whole batch, and the plain way of a few records."""
+    step()  # kernels are built and caches filled before the clock runs
+    line = f"{name:28}{best_ms(step, BATCH_RECORDS):9.3f}"
+    if plain_step is not None:
+        theirs, ours = best_ms(plain_step, FEW), best_ms(step, BATCH_RECORDS)
+        line += f"{theirs:11.3f}{theirs / ours:8.1f}  {plain_name}"
+    print(line, flush=True)
 
 
-def plain_scalogram(signal: np.ndarray) -> np.ndarray:
-    """Compute the whole plane with PyWavelets at its default precision, without the resize."""
-    return np.abs(pywt.cwt(signal, np.arange(1, 129), "morl")[0])
+def peak_mb() -> float:
+    """Return the most memory that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def plain_log_spectrum(signal: np.ndarray) -> np.ndarray:
-    """Compute the log spectrum with SciPy, one record at a time."""
-    centred = signal - signal.mean()
-    spectra = [sps.stft(centred, nperseg=n, noverlap=n // 2, boundary=None, padded=False)[2] for n in (128, 256, 512)]
-    return np.concatenate([np.log10(np.maximum(np.abs(s) ** 2, 1e-12)).mean(1) for s in spectra])
+def peers(few: np.ndarray) -> Iterator[tuple[str, Step]]:
+    """Yield the ways of others to the scalogram, as far as they are installed."""
+    for module, make in (("cv2", _opencv), ("fcwt", _fcwt), ("ssqueezepy", _ssqueezepy)):
+        try:
+            yield make(importlib.import_module(module), few)
+        except ImportError as error:
+            print(f"{'':28}{module} is left out: {error}")
 
 
-def write(table: pa.Table) -> int:
-    """Write a table as featurize does; return its size in bytes."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=["fleet", "sensor_id", "path"])
-    return len(sink.getvalue())
+def _opencv(cv2: Any, few: np.ndarray) -> tuple[str, Step]:
+    cv2.setNumThreads(1)
+    return "PyWavelets and OpenCV", lambda: [cv2.resize(plain.transform(x), (224, 128)) for x in few]
+
+
+def _fcwt(fcwt: Any, few: np.ndarray) -> tuple[str, Step]:
+    morlet, plane = fcwt.Morlet(2.0), np.zeros((128, few.shape[1]), np.complex64)
+    scales = fcwt.Scales(morlet, fcwt.FCWT_LINFREQS, int(RATE_HZ), 52, int(RATE_HZ) // 2, 128)
+    engine = fcwt.FCWT(morlet, 1, False, True)
+
+    def transform(keep: Any = morlet) -> None:  # which the engine only points to
+        for x in few.astype(np.float32):
+            engine.cwt(x, scales, plane)
+
+    return "fCWT, its plane alone", transform
+
+
+def _ssqueezepy(ssqueezepy: Any, few: np.ndarray) -> tuple[str, Step]:
+    scales = np.arange(1.0, 129.0)
+    return "ssqueezepy, its plane alone", lambda: [ssqueezepy.cwt(x, "morlet", scales=scales) for x in few]
+
+
+def batch_of(signals: np.ndarray) -> tuple[list[bytes], Batch]:
+    """Write signals as lines and as the batch that these parse to."""
+    fields = {"data_time": "2024-06-03T00:00:00Z", "sensor_id": "tr01-s1"}
+    lines = [json.dumps({**fields, "signal_value": format_signal(signal)}).encode() for signal in signals]
+    rows = iter(signals)
+    records = [parse_line(line, line_number=1, rows=rows) for line in lines]
+    file = ArchiveFile("", "a.jsonl", 0, 0)
+    return lines, Batch([(file, record) for record in records if isinstance(record, Record)], signals)
+
+
+def whole(lines: list[bytes], rows: FeatureRows) -> pa.Buffer:
+    """Take lines to an encoded file of rows."""
+    block = np.zeros((len(lines), rows.n_samples), np.float32)
+    free, file = iter(block), ArchiveFile("", "a.jsonl", 0, 0)
+    records = [parse_line(line, line_number=1, rows=free) for line in lines]
+    batch = Batch([(file, record) for record in records if isinstance(record, Record)], block)
+    return encode_rows(rows.tables([batch]), rows.schema)
 
 
 def main() -> None:
     """Print the table."""
-    spec = FleetSpec(n_units=BATCH // 4, sensors_per_unit=4, n_times=1)
-    signals = np.concatenate([sample_signals(spec, unit, 0) for unit in range(spec.n_units)])
-    times = {"data_time": "2024-06-03T00:00:00Z", "sensor_id": "tr01-s1"}
-    lines = [json.dumps({**times, "signal_value": format_signal(signal)}).encode() for signal in signals]
-    file = ArchiveFile("", "a.jsonl", 0, 0)
-    now = datetime(2024, 6, 3, tzinfo=UTC)
-    records = [(file, Record("tr01-s1", now, signal, 8192, n)) for n, signal in enumerate(signals)]
+    spec = FleetSpec(n_units=BATCH_RECORDS // 4, sensors_per_unit=4, n_times=1)
+    signals = np.concatenate([sample_signals(spec, unit, 0) for unit in range(spec.n_units)]).astype(np.float32)
+    lines, batch = batch_of(signals)
+    few = signals[:FEW].astype(np.float64)
     rows = FeatureRows(RATE_HZ)
-    table = rows(records)
-    few = signals[:4]
+    without_health = FeatureRows(RATE_HZ, columns=[name for name in VALUE_COLUMNS if name != "health"])
+    (table,) = rows.tables([batch])
+    rate = {"sample_rate_hz": RATE_HZ}
 
-    steps: list[tuple[str, Step, tuple[Step, int] | None]] = [
-        (
-            "parse",
-            lambda: [parse_line(x, line_number=1) for x in lines],
-            (lambda: [plain_parse(x) for x in lines[:4]], 4),
-        ),
-        ("zerone", lambda: features.zerone(signals, sample_rate_hz=RATE_HZ), None),
-        (
-            "log spectrum",
-            lambda: features.log_spectrum(signals, sample_rate_hz=RATE_HZ),
-            (lambda: [plain_log_spectrum(x) for x in few], 4),
-        ),
-        ("health indices", lambda: features.health_indices(signals, sample_rate_hz=RATE_HZ), None),
-        ("scalogram", lambda: features.cwt_plane(signals), (lambda: [plain_scalogram(x) for x in few], 4)),
-        ("spectrogram", lambda: features.stft_plane(signals), None),
-        ("whole row", lambda: rows(records), None),
-        ("write", lambda: write(table), None),
-    ]
-    print(f"{'step':16}{'ms a record':>12}{'plain way':>12}{'ratio':>8}")
-    for name, step, plain in steps:
-        ours = best_ms(step, BATCH)
-        theirs = best_ms(*plain) if plain else None
-        print(f"{name:16}{ours:12.3f}" + (f"{theirs:12.3f}{theirs / ours:8.1f}" if theirs else ""))
-    print(f"a stored row takes {write(table) / BATCH / 1e3:.1f} kB, its line of text {len(lines[0]) / 1e3:.1f} kB")
+    before = peak_mb()
+    whole(lines, rows)
+    print(f"peak memory: {peak_mb():.0f} MB, {peak_mb() - before:.0f} of them for a batch of {BATCH_RECORDS} records")
+    print(f"{'ms a record, one core':28}{'xfmr':>9}{'other':>11}{'ratio':>8}")
+    free = cycle(np.zeros_like(signals))
+    parse = partial(lambda: [parse_line(line, line_number=1, rows=free) for line in lines])
+    show("parse", parse, "json and float", lambda: [plain.parse(line) for line in lines[:FEW]])
+    show("zerone", lambda: features.zerone(signals, **rate), "SciPy", lambda: [plain.zerone(x, RATE_HZ) for x in few])
+    log_spectrum = partial(features.log_spectrum, signals, **rate)
+    show("log spectrum", log_spectrum, "SciPy", lambda: [plain.log_spectrum(x) for x in few])
+    health = partial(features.health_indices, signals, **rate)
+    show("health indices", health, "SciPy", lambda: [plain.health(x, RATE_HZ) for x in few])
+    show("spectrogram", lambda: features.stft_plane(signals), "SciPy", lambda: [plain.spectrogram(x) for x in few])
+    for name, peer in peers(few):
+        show("scalogram", lambda: features.cwt_plane(signals), name, peer)
+    show("features together", lambda: features.feature_columns(signals, **rate))
+    show("  without health", lambda: features.feature_columns(signals, columns=without_health.columns[1:], **rate))
+    show("write", lambda: encode_rows([table], rows.schema))
+    show("line to stored row", lambda: whole(lines, rows))
+    show("  without health", lambda: whole(lines, without_health))
+    size = encode_rows([table], rows.schema).size / len(batch.records) / 1e3
+    print(f"a stored row takes {size:.1f} kB, its line of text {len(lines[0]) / 1e3:.1f} kB")
 
 
 if __name__ == "__main__":

@@ -25,13 +25,14 @@ def diagnose(settings: DiagnoseSettings) -> None:
     """Diagnose a new archive with the models of a run."""
     check_output(settings.out)
     run, archives = settings.store, parse_archives(settings.required_archive())
-    DiagnosisRows(run, settings.sample_rate_hz)  # whatever is missing or damaged shows here, before any work
+    # Whatever is missing or damaged shows here, before any work.
+    DiagnosisRows(run, settings.sample_rate_hz, settings.record_length)
     files = list_files(archives)
     models = [Models(run).current_key(stage) for stage in ("detector", "finetune")]
-    key = key_of(archives, models, str(read_thresholds(run)), settings.sample_rate_hz)
+    key = key_of(archives, models, str(read_thresholds(run)), settings.sample_rate_hz, settings.record_length)
     work = run.child(f"diagnosed/{key}")
     pending = plan(work, files, key=key, group_bytes=settings.group_bytes, label="diagnose")
-    args = (work, archives, run, settings.sample_rate_hz)
+    args = (work, archives, run, settings.sample_rate_hz, settings.record_length)
     process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)
     counts = close(work)
     diagnoses = merge(work)

@@ -15,7 +15,7 @@ from jobs.command import run_job
 from xfmr.archive import ArchiveFile, Group, list_archive, parse_archives
 from xfmr.cluster import cluster, map_groups
 from xfmr.feature_set import close, update_plan
-from xfmr.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.featurizer import VALUE_COLUMNS, FeatureRows, GroupFeaturizer
 from xfmr.progress import progress, say
 from xfmr.settings import Settings, save_settings
 from xfmr.storage import Store
@@ -26,11 +26,16 @@ def featurize(settings: Settings) -> None:
     archives = parse_archives(settings.required_archive())
     files = list_files(archives)
     save_settings(settings)
-    key = f"features 1, {settings.sample_rate_hz} Hz"
+    rows = FeatureRows(settings.sample_rate_hz, settings.record_length, columns_of(settings))
+    key = f"features 2, {rows}"
     pending = plan(settings.store, files, key=key, group_bytes=settings.group_bytes, label="featurize")
-    rows = FeatureRows(settings.sample_rate_hz)
     process(pending, GroupFeaturizer(settings.store, archives, rows), label="featurize")
     say("featurize", f"{close(settings.store)}; features in {settings.store.path('features')}")
+
+
+def columns_of(settings: Settings) -> tuple[str, ...]:
+    """Return the columns that are made of a record's signal."""
+    return tuple(name for name in VALUE_COLUMNS if name != "health" or settings.health)
 
 
 def list_files(archives: Mapping[str, str]) -> list[ArchiveFile]:
@@ -53,7 +58,8 @@ def process(groups: list[Group], worker: Any, *, label: str, constructor_args: t
         return
     records = 0
     with cluster(), progress(label=label, total=sum(g.n_bytes for g in groups), unit="B") as line:
-        for receipts in map_groups(worker, [g.to_json() for g in groups], constructor_args=constructor_args):
+        items = [group.to_json() for group in groups]
+        for receipts in map_groups(worker, items, constructor_args=constructor_args, share_gpus=True):
             records += sum(receipts["records"].to_pylist())
             line.set_postfix_str(f"{records} records", refresh=False)
             line.update(sum(receipts["n_bytes"].to_pylist()))

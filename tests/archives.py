@@ -66,6 +66,7 @@ class Run:
         archives: Folder of each fleet's archive.
         group_bytes: Size of a group; 1 makes a group of each file.
         columns: Value columns to compute; few of them for speed.
+        n_samples: Length of a record.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Run:
         *,
         group_bytes: int = 1,
         columns: Collection[str] = ("signal", "log_spectrum"),
+        n_samples: int = 8192,
     ) -> None:
         self.store = Store(str(folder))
         self.ledger = Ledger(self.store)
         self.archives = {fleet: str(path) for fleet, path in archives.items()}
         self.group_bytes = group_bytes
-        self.featurizer = GroupFeaturizer(self.store, self.archives, FeatureRows(SAMPLE_RATE_HZ, columns))
+        rows = FeatureRows(SAMPLE_RATE_HZ, n_samples, columns)
+        self.featurizer = GroupFeaturizer(self.store, self.archives, rows)
 
     def plan(self) -> list[Group]:
         """Plan the groups and write the manifest."""

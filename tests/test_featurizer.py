@@ -15,9 +15,9 @@ from xfmr import features
 from xfmr.archive import ArchiveFile, Group, Ledger
 from xfmr.errors import XfmrError
 from xfmr.feature_set import Counts, feature_file, quarantine_file
-from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, FeatureRows, read_group
+from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows, read_group
 from xfmr.records import MAX_LINE_BYTES, Reason, Record, record_id
-from xfmr.schema import CWT_SHAPE, STFT_SHAPE, features_schema, to_numpy
+from xfmr.schema import CWT_SHAPE, features_schema, stft_shape, to_numpy
 
 GOOD = json.loads(line("s", 0, 1))
 
@@ -56,6 +56,11 @@ def damaged_archive(folder: Path) -> tuple[Path, list[tuple[str, int, str]]]:
     (folder / "cut.jsonl.gz").write_bytes(cut[:20])
     expected += [("long.jsonl.gz", 2, "line_too_long"), ("cut.jsonl.gz", 1, "unreadable_file")]
     return folder, sorted(expected)
+
+
+def batch_of(*records: Record) -> Batch:
+    file = ArchiveFile("", "a", 1, 1)
+    return Batch([(file, record) for record in records], np.stack([record.signal for record in records]))
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -125,16 +130,37 @@ def test_value_columns_are_those_of_the_features(tmp_path: Path) -> None:
         np.testing.assert_allclose(to_numpy(table, name), expected[order], rtol=1e-4, atol=1e-6)
     for name, shape, plane in [
         ("cwt", CWT_SHAPE, features.cwt_plane(signals)),
-        ("stft", STFT_SHAPE, features.stft_plane(signals)),
+        ("stft", stft_shape(8192), features.stft_plane(signals)),
     ]:
         stored = to_numpy(table, name, shape).astype(int)
         assert np.abs(stored - features.quantise(plane)[order]).max() <= 1
 
 
+@pytest.mark.parametrize("n_samples", [4096, 65536])
+def test_records_of_any_length(tmp_path: Path, n_samples: int) -> None:
+    """A short record is padded, a long one cut, and every column follows the length."""
+    rng = np.random.default_rng(n_samples)
+    texts = [",".join(map(str, np.round(rng.standard_normal(n), 3))) for n in (100, n_samples, n_samples + 9)]
+    lines = [damaged(data_time=1e9 + minute, signal_value=text) for minute, text in enumerate(texts)]
+    archive = write_archive(tmp_path / "archive", {"a.jsonl": lines})
+    run = Run(tmp_path / "run", {"": archive}, columns=VALUE_COLUMNS, n_samples=n_samples)
+    run.featurize()
+    table = run.store.read_table(feature_file(run.features.groups[0]))
+    assert table["n_samples"].to_pylist() == [100, n_samples, n_samples + 9]
+    signals = to_numpy(table, "signal")
+    assert signals.shape == (3, n_samples)
+    assert not signals[0, 100:].any()
+    np.testing.assert_array_equal(signals[2], np.float32(texts[2].split(","))[:n_samples])
+    expected = features.feature_columns(signals, sample_rate_hz=SAMPLE_RATE_HZ)
+    np.testing.assert_array_equal(to_numpy(table, "cwt", CWT_SHAPE), expected["cwt"])
+    np.testing.assert_array_equal(to_numpy(table, "stft", stft_shape(n_samples)), expected["stft"])
+    np.testing.assert_array_equal(to_numpy(table, "zerone"), expected["zerone"])
+
+
 def test_only_the_columns_asked_for_are_computed() -> None:
     record = Record("s", time_at(0), np.ones(8192, np.float32), 8192, 1)
     make_rows = FeatureRows(8192.0, columns=["log_spectrum"])
-    rows = make_rows([(ArchiveFile("", "a", 1, 1), record)])
+    (rows,) = make_rows.tables([batch_of(record)])
     assert rows.schema == make_rows.schema
     assert set(VALUE_COLUMNS) & set(rows.column_names) == {"log_spectrum"}
     assert rows["flat"].to_pylist() == [True]
@@ -145,10 +171,10 @@ def test_flat_regards_only_values_that_were_there(n: int) -> None:
     """A constant that is padded with zeros is a dead sensor all the same."""
     signal = np.zeros(8192, np.float32)
     signal[:n] = 0.5
-    file = ArchiveFile("", "a", 1, 1)
     alive = signal.copy()
     alive[0] = 0.25
-    rows = FeatureRows(8192.0, columns=[])([(file, Record("s", time_at(0), x, n, 1)) for x in (signal, alive)])
+    batch = batch_of(*(Record("s", time_at(0), x, n, 1) for x in (signal, alive)))
+    (rows,) = FeatureRows(8192.0, columns=[]).tables([batch])
     assert rows["flat"].to_pylist() == [True, n == 1]
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xfmr.records import Reason, Record, Reject, parse_line, record_id
+from xfmr.records import Reason, Record, Reject, parse_line, record_id, zeroed_rows
 
 TIME = "2024-03-01T08:00:00Z"
 GOOD = {"sensor_id": "s1", "data_time": TIME, "signal_value": "1.5,-2,3e-1"}
@@ -35,7 +35,7 @@ def line_without(key: str) -> bytes:
 
 
 def parse(line: bytes, length: int = 4) -> Record | Reject:
-    return parse_line(line, line_number=7, length=length)
+    return parse_line(line, line_number=7, rows=zeroed_rows(length))
 
 
 def record(line: bytes, length: int = 4) -> Record:
@@ -225,3 +225,39 @@ def test_record_id_is_of_the_values() -> None:
     assert record_id(signal.astype(">f4")) == record_id(signal)
     assert record_id(signal[::-1]) != record_id(signal)
     assert len({record_id(float32([i])) for i in range(1000)}) == 1000
+
+
+GOOD_TOKENS = ["1", "-2.5", "+3", "1.", ".5", "-.5e-3", " 7", "8 ", "\t9", "01"]
+TOKENS = [*GOOD_TOKENS, "nan", "-inf", "1e999", "--1", "1.2.3", "", "x"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(tokens=st.lists(st.sampled_from(TOKENS), min_size=1, max_size=6))
+def test_numbers_are_what_float_says(tokens: list[str]) -> None:
+    """Whichever parser ends up with them; a single comma behind the last is no number more."""
+    result = parse(line_of(signal_value=",".join(tokens)), length=8)
+    if len(tokens) > 1 and tokens[-1] == "":
+        tokens = tokens[:-1]
+    try:
+        expected = [float(token) for token in tokens]
+    except ValueError:
+        expected = []
+    if not expected:
+        assert isinstance(result, Reject)
+        assert result.reason in (Reason.BAD_SIGNAL, Reason.EMPTY_SIGNAL)
+    elif not np.isfinite(float32(expected)).all():
+        assert isinstance(result, Reject)
+        assert result.reason == Reason.NON_FINITE_SIGNAL
+    else:
+        assert isinstance(result, Record)
+        assert result.signal[: len(expected)].tolist() == float32(expected).tolist()
+
+
+def test_a_row_is_taken_only_by_a_usable_line() -> None:
+    rows = iter(np.zeros((2, 4), np.float32))
+    values = [{"signal_value": value} for value in ("1,x", "1,nan", "5", "6")]
+    lines = [line_of(sensor_id=""), *(line_of(**value) for value in values)]
+    results = [parse_line(line, line_number=1, rows=rows) for line in lines]
+    kept = [result for result in results if isinstance(result, Record)]
+    assert [result.signal[0] for result in kept] == [5, 6]
+    assert kept[0].signal.base is kept[1].signal.base

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,11 @@ def n_gpus() -> int:
 
 
 def map_groups(
-    function: GroupFunction | type[Any], items: Sequence[str], *, constructor_args: tuple[Any, ...] = ()
+    function: GroupFunction | type[Any],
+    items: Sequence[str],
+    *,
+    constructor_args: tuple[Any, ...] = (),
+    share_gpus: bool = False,
 ) -> Iterator[pa.Table]:
     """Apply a function to each item on the cluster and yield its tables as they come, in any order.
 
@@ -102,12 +107,15 @@ def map_groups(
             of actors, one a CPU, from ``constructor_args``, and its instance is called.
         items: What to work on, such as group names; each is one task.
         constructor_args: Arguments of the class.
+        share_gpus: Whether all that run at a time share the GPUs, where there are any and CuPy to use them.
 
     Raises:
         XfmrError: That the function raised, or where a worker was lost and could not be replaced.
     """
     source: ray.data.Dataset = ray.data.from_items([{"item": item} for item in items], override_num_blocks=len(items))
     options: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": 1}
+    if share_gpus and n_gpus() and find_spec("cupy"):
+        options["num_gpus"] = n_gpus() / n_cpus()
     if isinstance(function, type):
         pool = ray.data.ActorPoolStrategy(size=min(n_cpus(), len(items)))
         dataset = source.map_batches(

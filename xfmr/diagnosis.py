@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 
 import pyarrow as pa
 
-from xfmr.archive import ArchiveFile
 from xfmr.classifier import FaultClassifier
 from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
-from xfmr.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.features import N_SAMPLES
+from xfmr.featurizer import Batch, FeatureRows, GroupFeaturizer
 from xfmr.published import Models
-from xfmr.records import Record
 from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS
 from xfmr.scoring import load_detector, read_thresholds, with_pseudo_labels
 from xfmr.storage import Store
@@ -28,9 +27,10 @@ class DiagnosisRows:
     Args:
         run: The run whose models diagnose.
         sample_rate_hz: Sampling rate of the new archive in Hz.
+        n_samples: Length of its records in samples.
     """
 
-    def __init__(self, run: Store, sample_rate_hz: float) -> None:
+    def __init__(self, run: Store, sample_rate_hz: float, n_samples: int = N_SAMPLES) -> None:
         models = Models(run)
         self.detector = load_detector(models)
         self.thresholds = read_thresholds(run)
@@ -38,7 +38,8 @@ class DiagnosisRows:
         if models.current_key("finetune") is not None:
             self.classifier = FaultClassifier.from_bytes(*models.read("finetune", "jobs.finetune"))
         columns = {*self.detector.columns, *(self.classifier.columns if self.classifier else ()), "log_spectrum"}
-        self.features = FeatureRows(sample_rate_hz, tuple(sorted(columns)))
+        self.features = FeatureRows(sample_rate_hz, n_samples, tuple(sorted(columns)))
+        self.n_samples = n_samples
 
     @property
     def schema(self) -> pa.Schema:
@@ -46,9 +47,11 @@ class DiagnosisRows:
         kept = [field for field in self.features.schema if field.name in ("path", "line", *KEPT_COLUMNS)]
         return pa.schema([*DIAGNOSES, *kept])
 
-    def __call__(self, records: Sequence[tuple[ArchiveFile, Record]]) -> pa.Table:
-        """Diagnose a batch of records."""
-        table = self.features(records)
+    def tables(self, batches: Iterable[Batch]) -> Iterator[pa.Table]:
+        """Diagnose the records of each batch."""
+        return map(self._diagnosed, self.features.tables(batches))
+
+    def _diagnosed(self, table: pa.Table) -> pa.Table:
         scores = pa.array(self.detector.score(table), pa.float32())
         table = with_pseudo_labels(table.append_column("score", scores), self.thresholds)
         fault_type, confidence = pa.nulls(len(table), pa.string()), pa.nulls(len(table), pa.float32())
@@ -67,10 +70,13 @@ class GroupDiagnoser(GroupFeaturizer):
         archives: URI of each fleet's archive.
         run: The run whose models diagnose.
         sample_rate_hz: Sampling rate of the new archive in Hz.
+        n_samples: Length of its records in samples.
     """
 
-    def __init__(self, work: Store, archives: Mapping[str, str], run: Store, sample_rate_hz: float) -> None:
-        super().__init__(work, archives, DiagnosisRows(run, sample_rate_hz))
+    def __init__(
+        self, work: Store, archives: Mapping[str, str], run: Store, sample_rate_hz: float, n_samples: int = N_SAMPLES
+    ) -> None:
+        super().__init__(work, archives, DiagnosisRows(run, sample_rate_hz, n_samples))
 
 
 def merge(work: Store) -> pa.Table:

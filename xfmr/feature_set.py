@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,39 @@ class Counts:
             f"{self.lines} lines read = {self.kept} records kept + {self.quarantined} quarantined"
             f" + {self.duplicates} duplicates"
         )
+
+
+def encode_rows(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Buffer:
+    """Write rows as Parquet, each table as a row group, always the same bytes for the same rows.
+
+    Measured on real records, one core, ms to write a row and kB it takes; a row has 70 kB in memory:
+
+    - float columns, 39 kB: plain 0.05, 39; plain and zstd 0.09, 36; split into byte streams and zstd 0.10, 33;
+      lz4 gains nothing, a dictionary costs 0.3.
+    - planes, 37 kB, as bytes: plain 0.01, 37; zstd 0.06, 29; lz4 0.02, 37. As lists of uint8, of which Parquet makes
+      32-bit integers: zstd 0.61, 43; split and zstd 0.26, 30; packed deltas 0.35, 35.
+
+    In all 0.16 and 58 at zstd's level 1; 0.12 and 69 at -5, 0.27 and 58 at 3. Row groups of 32 rows take 0.24, more
+    than 128 gain nothing. Statistics of vectors would be read by nobody.
+
+    Args:
+        tables: Rows in order; an empty one leaves nothing.
+        schema: Of all tables.
+    """
+    vectors = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
+    scalars = [field.name for field in schema if not pa.types.is_nested(field.type)]
+    options: dict[str, Any] = {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [field.name for field in schema if pa.types.is_string(field.type)],
+        "column_encoding": {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in vectors},
+        "write_statistics": [name for name in scalars if not pa.types.is_fixed_size_binary(schema.field(name).type)],
+    }
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, schema, **options) as out:
+        for table in tables:
+            out.write_table(table)
+    return sink.getvalue()
 
 
 def close(store: Store) -> Counts:
@@ -133,7 +167,7 @@ def _drop_duplicates(store: Store, groups: Sequence[str]) -> None:
         table = store.read_table(name)
         keep = np.ones(len(table), dtype=bool)
         keep[rows.to_numpy()] = False
-        store.write_table(name, table.filter(pa.array(keep)))
+        store.write(name, encode_rows([table.filter(pa.array(keep))], table.schema))
 
 
 @dataclass(frozen=True)

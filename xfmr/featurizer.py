@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xfmr import features
 from xfmr.archive import ArchiveFile, Group, Ledger, Receipt
 from xfmr.errors import XfmrError
-from xfmr.feature_set import feature_file, quarantine_file
-from xfmr.records import START_CHARACTERS, Reason, Record, Reject, read_records, record_id
+from xfmr.feature_set import encode_rows, feature_file, quarantine_file
+from xfmr.features import FEATURE_COLUMNS, N_SAMPLES, feature_columns
+from xfmr.features.device import compute_batches
+from xfmr.records import START_CHARACTERS, Reason, Record, Reject, SignalRows, read_records, record_id
 from xfmr.schema import QUARANTINE, features_schema, fixed_size_column
 from xfmr.storage import Store
 
-# Records whose features are computed together: their planes and intermediates stay below about 100 MB.
+# Records computed, and written as a row group, together: the rows take 9 MB, what is computed on the way is chunked
+# on a CPU and about 4 MB a record on a GPU.
 BATCH_RECORDS = 128
 
-# What is computed of a batch of signals (n, 8192) at a sampling rate in Hz, by the name of its column.
-VALUE_COLUMNS: Mapping[str, Callable[[NDArray[np.float32], float], NDArray[Any]]] = {
-    "signal": lambda signals, rate: signals,
-    "zerone": lambda signals, rate: features.zerone(signals, sample_rate_hz=rate),
-    "log_spectrum": lambda signals, rate: features.log_spectrum(signals, sample_rate_hz=rate),
-    "health": lambda signals, rate: features.health_indices(signals, sample_rate_hz=rate),
-    "cwt": lambda signals, rate: features.quantise(features.cwt_plane(signals)),
-    "stft": lambda signals, rate: features.quantise(features.stft_plane(signals)),
-}
+VALUE_COLUMNS = ("signal", *FEATURE_COLUMNS)
+"""The columns of a row that are made of its signal."""
 
 Line = tuple[ArchiveFile, Record | Reject]
 
 
-def read_group(group: Group, archives: Mapping[str, str]) -> Iterator[Line]:
+def read_group(group: Group, archives: Mapping[str, str], *, rows: SignalRows | None = None) -> Iterator[Line]:
     """Read a group's files in order, each line as a record or the reason it is none.
 
     A file that is gone or may not be read is one reject of line 0. Any other failure of the storage may pass, so it
@@ -45,6 +40,7 @@ def read_group(group: Group, archives: Mapping[str, str]) -> Iterator[Line]:
     Args:
         group: The files.
         archives: URI of each fleet's archive.
+        rows: Where signals are written, as :func:`xfmr.records.read_records` takes it.
 
     Raises:
         XfmrError: Where the storage fails.
@@ -52,7 +48,7 @@ def read_group(group: Group, archives: Mapping[str, str]) -> Iterator[Line]:
     for file in group.files:
         try:
             with Store(archives[file.fleet]).open(file.path) as stream:
-                for item in read_records(stream, name=file.path):
+                for item in read_records(stream, name=file.path, rows=rows):
                     yield file, item
         except (FileNotFoundError, PermissionError) as error:
             yield file, Reject(Reason.UNREADABLE_FILE, 0, str(error)[:START_CHARACTERS])
@@ -63,15 +59,26 @@ def read_group(group: Group, archives: Mapping[str, str]) -> Iterator[Line]:
             ) from error
 
 
+class Batch(NamedTuple):
+    """Records, each with the file it was read from, and their signals in one array (n, n_samples)."""
+
+    records: list[tuple[ArchiveFile, Record]]
+    signals: NDArray[np.float32]
+
+
 class RowMaker(Protocol):
-    """Turns a batch of records, each with the file it was read from, into rows of one schema."""
+    """Turns batches of records into rows of one schema."""
 
     @property
     def schema(self) -> pa.Schema:
         """Columns of the rows; ``path`` and ``line`` among them."""
 
-    def __call__(self, records: Sequence[tuple[ArchiveFile, Record]]) -> pa.Table:
-        """Make one row of each record, in the order given; there is at least one, and signals have one length."""
+    @property
+    def n_samples(self) -> int:
+        """Length of a signal."""
+
+    def tables(self, batches: Iterable[Batch]) -> Iterator[pa.Table]:
+        """Make one row of each record: a table for each batch, all in the order given."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +87,38 @@ class FeatureRows:
 
     Args:
         sample_rate_hz: Sampling rate in Hz.
+        n_samples: Length to which signals are padded or cut, at least 4096.
         columns: Which of :data:`VALUE_COLUMNS` to compute.
     """
 
     sample_rate_hz: float
-    columns: Collection[str] = tuple(VALUE_COLUMNS)
+    n_samples: int = N_SAMPLES
+    columns: Collection[str] = VALUE_COLUMNS
 
     @property
     def schema(self) -> pa.Schema:
         """:func:`xfmr.schema.features_schema` without the value columns left out."""
-        left_out = VALUE_COLUMNS.keys() - set(self.columns)
-        return pa.schema([field for field in features_schema(features.N_SAMPLES) if field.name not in left_out])
+        left_out = set(VALUE_COLUMNS) - set(self.columns)
+        return pa.schema([field for field in features_schema(self.n_samples) if field.name not in left_out])
 
-    def __call__(self, records: Sequence[tuple[ArchiveFile, Record]]) -> pa.Table:
-        """Compute the row of each record."""
-        signals = np.stack([record.signal for _, record in records])
+    def tables(self, batches: Iterable[Batch]) -> Iterator[pa.Table]:
+        """Compute the rows of each batch, on the GPU where there is one while the next batch is read."""
+        waiting: deque[Batch] = deque()
+
+        def signals() -> Iterator[NDArray[np.float32]]:
+            for batch in batches:
+                waiting.append(batch)
+                yield batch.signals
+
+        for columns in compute_batches(signals(), self._computed):
+            yield self._table(waiting.popleft(), columns)
+
+    def _computed(self, signals: Any) -> dict[str, Any]:
+        names = [name for name in FEATURE_COLUMNS if name in self.columns]
+        return feature_columns(signals, sample_rate_hz=self.sample_rate_hz, columns=names)
+
+    def _table(self, batch: Batch, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
+        records = batch.records
         described: dict[str, list[Any]] = {
             "fleet": [file.fleet for file, _ in records],
             "sensor_id": [record.sensor_id for _, record in records],
@@ -107,9 +131,35 @@ class FeatureRows:
         }
         schema = self.schema
         arrays = {name: pa.array(values, schema.field(name).type) for name, values in described.items()}
-        for name in self.columns:
-            arrays[name] = fixed_size_column(VALUE_COLUMNS[name](signals, self.sample_rate_hz))
+        arrays |= {name: fixed_size_column(values) for name, values in {**columns, "signal": batch.signals}.items()}
         return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+
+class _SignalBlocks:
+    """Rows for the signals of one batch after another, so that those of a batch are one array."""
+
+    def __init__(self, n_samples: int) -> None:
+        self._shape = (BATCH_RECORDS, n_samples)
+        self.start()
+
+    def start(self) -> None:
+        """Begin a new batch; the array of the one before belongs to it."""
+        self._block = np.zeros(self._shape, np.float32)
+        self.n_taken = 0
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return self
+
+    def __next__(self) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = self._block[self.n_taken]
+        self.n_taken += 1
+        return row
+
+    @property
+    def signals(self) -> NDArray[np.float32]:
+        """The rows taken for this batch."""
+        taken: NDArray[np.float32] = self._block[: self.n_taken]
+        return taken
 
 
 @dataclass
@@ -117,14 +167,16 @@ class _Sorted:
     """Lines of a group, sorted into records to compute and rejects to keep, and counted."""
 
     lines: Iterator[Line]
+    blocks: _SignalBlocks
     rejects: list[dict[str, Any]] = field(default_factory=list)
     n_records: int = 0
 
-    def batches(self) -> Iterator[list[tuple[ArchiveFile, Record]]]:
+    def batches(self) -> Iterator[Batch]:
         records = self._records()
         while batch := list(islice(records, BATCH_RECORDS)):
             self.n_records += len(batch)
-            yield batch
+            yield Batch(batch, self.blocks.signals)
+            self.blocks.start()
 
     def _records(self) -> Iterator[tuple[ArchiveFile, Record]]:
         for file, item in self.lines:
@@ -151,19 +203,11 @@ class GroupFeaturizer:
     def __call__(self, item: str) -> pa.Table:
         """Process one group given as :meth:`Group.to_json` wrote it; the answer is the receipt as a row."""
         group = Group.from_json(item)
-        lines = _Sorted(read_group(group, self.archives))
-        self.store.write(feature_file(group.name), self._rows(lines))
+        blocks = _SignalBlocks(self.rows.n_samples)
+        lines = _Sorted(read_group(group, self.archives, rows=blocks), blocks)
+        self.store.write(feature_file(group.name), encode_rows(self.rows.tables(lines.batches()), self.rows.schema))
         self.store.write_table(quarantine_file(group.name), pa.Table.from_pylist(lines.rejects, schema=QUARANTINE))
         n_rejects = len(lines.rejects)
         receipt = Receipt(group.name, lines.n_records + n_rejects, lines.n_records, n_rejects)
         Ledger(self.store).sign(receipt)
         return pa.Table.from_pylist([{**asdict(receipt), "n_bytes": group.n_bytes}])
-
-    def _rows(self, lines: _Sorted) -> pa.Buffer:
-        sink = pa.BufferOutputStream()
-        # Float columns hardly repeat a value: a dictionary of them would only cost time.
-        dictionary = ["fleet", "sensor_id", "path"]
-        with pq.ParquetWriter(sink, self.rows.schema, compression="zstd", use_dictionary=dictionary) as out:
-            for batch in lines.batches():
-                out.write_table(self.rows(batch))
-        return sink.getvalue()

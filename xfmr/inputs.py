@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xfmr import features
 from xfmr.normal import SensorKey, Standardiser, level_free
-from xfmr.schema import CWT_SHAPE, SENSOR_COLUMNS, STFT_SHAPE, to_numpy
+from xfmr.schema import CWT_SHAPE, SENSOR_COLUMNS, stft_shape, to_numpy
 from xfmr.training.options import Branch
 
 BRANCH_COLUMNS: dict[Branch, list[str]] = {"spectrum": ["log_spectrum"], "image": ["signal", "cwt", "stft"]}
@@ -38,8 +38,9 @@ def branch_values(branch: Branch, table: pa.Table, *, image_size: int) -> NDArra
     """
     if branch == "spectrum":
         return level_free(to_numpy(table, "log_spectrum"))
-    cwt, stft = to_numpy(table, "cwt", CWT_SHAPE), to_numpy(table, "stft", STFT_SHAPE)
-    images = features.image_from_planes(cwt, stft, to_numpy(table, "signal"), size=image_size)
+    signals = to_numpy(table, "signal")
+    cwt, stft = to_numpy(table, "cwt", CWT_SHAPE), to_numpy(table, "stft", stft_shape(signals.shape[1]))
+    images = features.image_from_planes(cwt, stft, signals, size=image_size)
     return np.rint(images * 255).astype(np.uint8)
 
 

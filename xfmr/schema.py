@@ -16,7 +16,7 @@ ZERONE_SIZE = 1200
 LOG_SPECTRUM_SIZE = 451
 HEALTH_SIZE = 5
 CWT_SHAPE = (128, 224)
-STFT_SHAPE = (129, 63)
+STFT_ROWS = 129
 
 TIME = pa.timestamp("us", tz="UTC")
 
@@ -36,16 +36,23 @@ def path_segment(identity: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else quote(c, safe="") for c in identity)
 
 
-def _vector(kind: pa.DataType, size: int) -> pa.DataType:
-    return pa.list_(pa.field("item", kind, nullable=False), size)
+def _vector(size: int) -> pa.DataType:
+    return pa.list_(pa.field("item", pa.float32(), nullable=False), size)
+
+
+def stft_shape(n_samples: int) -> tuple[int, int]:
+    """Return the shape of a stored spectrogram: segments of 256 samples, half overlapping, the last one padded."""
+    return STFT_ROWS, -(-(n_samples - 256) // 128) + 1
 
 
 def features_schema(n_samples: int) -> pa.Schema:
     """Return the schema of ``RUN/features/<group>.parquet``, one row a record.
 
     ``signal`` is zero-padded or cut to ``n_samples``; the column ``n_samples`` keeps the true length. ``cwt`` and
-    ``stft`` are row-major planes of :data:`CWT_SHAPE` and :data:`STFT_SHAPE`, min-max scaled to 0..255.
+    ``stft`` are row-major planes of :data:`CWT_SHAPE` and :func:`stft_shape`, min-max scaled to 0..255, a byte a
+    pixel: Parquet would store a list of them as 32-bit integers, which takes four times as long to write.
     """
+    rows, columns = stft_shape(n_samples)
     return pa.schema(
         [
             *_IDENTITY,
@@ -53,12 +60,12 @@ def features_schema(n_samples: int) -> pa.Schema:
             pa.field("line", pa.int64(), nullable=False),
             pa.field("n_samples", pa.int64(), nullable=False),
             pa.field("flat", pa.bool_(), nullable=False),
-            pa.field("signal", _vector(pa.float32(), n_samples), nullable=False),
-            pa.field("zerone", _vector(pa.float32(), ZERONE_SIZE), nullable=False),
-            pa.field("log_spectrum", _vector(pa.float32(), LOG_SPECTRUM_SIZE), nullable=False),
-            pa.field("health", _vector(pa.float32(), HEALTH_SIZE), nullable=False),
-            pa.field("cwt", _vector(pa.uint8(), CWT_SHAPE[0] * CWT_SHAPE[1]), nullable=False),
-            pa.field("stft", _vector(pa.uint8(), STFT_SHAPE[0] * STFT_SHAPE[1]), nullable=False),
+            pa.field("signal", _vector(n_samples), nullable=False),
+            pa.field("zerone", _vector(ZERONE_SIZE), nullable=False),
+            pa.field("log_spectrum", _vector(LOG_SPECTRUM_SIZE), nullable=False),
+            pa.field("health", _vector(HEALTH_SIZE), nullable=False),
+            pa.field("cwt", pa.binary(CWT_SHAPE[0] * CWT_SHAPE[1]), nullable=False),
+            pa.field("stft", pa.binary(rows * columns), nullable=False),
         ]
     )
 
@@ -78,17 +85,30 @@ SCORES = pa.schema([*_IDENTITY, pa.field("score", pa.float32()), pa.field("pseud
 DIAGNOSES = pa.schema([*SCORES, pa.field("fault_type", pa.string()), pa.field("confidence", pa.float32())])
 
 
-def fixed_size_column(values: NDArray[Any]) -> pa.FixedSizeListArray:
-    """Turn an array (n, ...) into a column of n flattened fixed-size lists without copying the values."""
+def fixed_size_column(values: NDArray[Any]) -> pa.Array:
+    """Turn an array (n, ...) into a column of n rows without copying the values.
+
+    Args:
+        values: float32, whose rows become fixed-size lists, or uint8, whose rows become bytes.
+    """
     width = int(np.prod(values.shape[1:]))
-    item = pa.field("item", pa.from_numpy_dtype(values.dtype), nullable=False)
-    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, type=pa.list_(item, width))
+    flat = np.ascontiguousarray(values).reshape(-1)
+    if values.dtype == np.uint8:
+        return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, pa.py_buffer(flat)])
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=_vector(width))
 
 
 def to_numpy(table: pa.Table, column: str, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
-    """Return a fixed-size-list column as an array (n, *shape), by default (n, list size)."""
-    chunks = [np.asarray(chunk.flatten()) for chunk in table[column].chunks]
-    flat = np.concatenate(chunks) if chunks else np.empty(0)
-    width = table.schema.field(column).type.list_size
-    return flat.reshape(-1, *(shape or (width,)))
+    """Return a column that :func:`fixed_size_column` made as an array (n, *shape), by default (n, width)."""
+    kind = table.schema.field(column).type
+    if pa.types.is_fixed_size_binary(kind):
+        width, parts = kind.byte_width, [np.empty(0, np.uint8), *map(_bytes_of, table[column].chunks)]
+    else:
+        parts = [np.empty(0, np.float32), *(np.asarray(chunk.flatten()) for chunk in table[column].chunks)]
+        width = kind.list_size
+    return np.concatenate(parts).reshape(len(table), *(shape or (width,)))
+
+
+def _bytes_of(chunk: pa.FixedSizeBinaryArray) -> NDArray[np.uint8]:
+    width = chunk.type.byte_width
+    return np.frombuffer(chunk.buffers()[1], np.uint8, count=len(chunk) * width, offset=chunk.offset * width)

@@ -31,7 +31,7 @@ from xfmr.training.options import Branch, DetectorSettings, FinetuneSettings, Pr
 SETTINGS_FILE = "settings.yaml"
 
 # What the features depend on: a run folder holds one set of features, so these cannot change within it.
-FIXED_BY_FEATURES = ("archive", "sample_rate_hz")
+FIXED_BY_FEATURES = ("archive", "sample_rate_hz", "record_length", "health")
 
 # What belongs to the call and the machine it is made on, and not to the run.
 NOT_INHERITED = {"run", "config", "workers"}
@@ -74,6 +74,10 @@ class Settings(BaseSettings):
         None, description="CSV or Parquet of people's labels: sensor_id, data_time, label; also fleet, unit"
     )
     sample_rate_hz: float = Field(8192.0, gt=0, description="sampling rate of the archive in Hz")
+    record_length: int = Field(
+        8192, ge=4096, description="samples of a record; shorter ones are padded with zeros, longer ones cut"
+    )
+    health: bool = Field(True, description="whether features hold the health indices, which models do not read")
     image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
     branch: Branch = Field("spectrum", description="what the models see: log spectra or hetero images")
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")

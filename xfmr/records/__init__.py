@@ -6,7 +6,7 @@ a :class:`Reject` with a :class:`Reason`.
 
 from xfmr.records.fields import MAX_SENSOR_ID_BYTES, TIME_KEYS
 from xfmr.records.files import MAX_LINE_BYTES, is_record_file, read_records
-from xfmr.records.lines import SIGNAL_LENGTH, parse_line
+from xfmr.records.lines import SIGNAL_LENGTH, SignalRows, parse_line, zeroed_rows
 from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, record_id
 
 __all__ = [
@@ -18,8 +18,10 @@ __all__ = [
     "Reason",
     "Record",
     "Reject",
+    "SignalRows",
     "is_record_file",
     "parse_line",
     "read_records",
     "record_id",
+    "zeroed_rows",
 ]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xfmr.records.model import Reason, UnusableError
@@ -22,6 +24,8 @@ KEYS = frozenset((SENSOR_KEY, SIGNAL_KEY, *TIME_KEYS))
 MAX_SENSOR_ID_BYTES = 240
 # What cannot stand in an identity: control characters, and lone surrogates, which no UTF-8 column can hold.
 _BAD_IN_ID = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Nanoseconds in 64 bits, as pandas and Arrow may hold times, end in the course of this day.
@@ -65,18 +69,16 @@ def data_time_of(fields: Mapping[str, object]) -> datetime:
     return time
 
 
-def signal_of(fields: Mapping[str, object]) -> NDArray[np.float32]:
+def signal_of(fields: Mapping[str, object]) -> NDArray[np.float64]:
     """Return the signal at its true length: a list of numbers or a string of them, all finite as float32."""
     if SIGNAL_KEY not in fields:
         raise UnusableError(Reason.MISSING_SIGNAL)
     values = _values(fields[SIGNAL_KEY])
     if values.size == 0:
         raise UnusableError(Reason.EMPTY_SIGNAL)
-    with np.errstate(over="ignore"):
-        signal = values.astype(np.float32)
-    if not np.isfinite(signal).all():
+    if not (values.min() >= -_FLOAT32_MAX and values.max() <= _FLOAT32_MAX):  # false, too, where one is NaN
         raise UnusableError(Reason.NON_FINITE_SIGNAL)
-    return signal
+    return values
 
 
 def _time_of_text(text: str) -> datetime:
@@ -117,12 +119,16 @@ def _values_of_text(text: str) -> NDArray[np.float64]:
         return np.empty(0)
     body = body.removesuffix(",")
     values = quick_numbers(body)
-    if values is not None:
-        return values
-    # float() knows more than numbers in ASCII digits: underscores between them and the digits of other scripts.
-    if "_" in body or not body.isascii():
+    return _numbers(body) if values is None else values
+
+
+def _numbers(body: str) -> NDArray[np.float64]:
+    """Parse numbers as people write them, such as ``+.5``, ``1.`` and ``nan``, with spaces around them."""
+    if not body.isascii():
         raise UnusableError(Reason.BAD_SIGNAL)
+    tokens = pc.ascii_trim_whitespace(pc.split_pattern(pa.array([body]), ",").values)
     try:
-        return np.array([float(token) for token in body.split(",")])
-    except ValueError:
+        numbers: NDArray[np.float64] = pc.cast(tokens, pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
         raise UnusableError(Reason.BAD_SIGNAL) from None
+    return numbers

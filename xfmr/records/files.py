@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from xfmr.records.fields import KEYS, SIGNAL_KEY
-from xfmr.records.lines import SIGNAL_LENGTH, decode_json, parse_element, parse_line, start_of
+from xfmr.records.lines import (
+    SIGNAL_LENGTH,
+    SignalRows,
+    decode_json,
+    parse_element,
+    parse_line,
+    start_of,
+    zeroed_rows,
+)
 from xfmr.records.model import Reason, Record, Reject, UnusableError
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -28,7 +36,7 @@ def is_record_file(name: str) -> bool:
 
 
 def read_records(
-    stream: BinaryIO, *, name: str, length: int = SIGNAL_LENGTH, max_line_bytes: int = MAX_LINE_BYTES
+    stream: BinaryIO, *, name: str, rows: SignalRows | None = None, max_line_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[Record | Reject]:
     """Read a file's records in order; a ``.jsonl`` file line by line, a ``.json`` file as a whole.
 
@@ -38,7 +46,7 @@ def read_records(
     Args:
         stream: Open for reading, still compressed where the name ends in ``.gz``; it is left open.
         name: The file's name, whose ending tells its form.
-        length: Number of samples to which signals are zero-padded or cut.
+        rows: Signals are zero-padded or cut to these; by default each to an array of 8192 of its own.
         max_line_bytes: Longest line of a ``.jsonl`` file, its line end included; no more is held in memory.
 
     Raises:
@@ -47,11 +55,12 @@ def read_records(
     if not is_record_file(name):
         raise ValueError(f"{name}: a record file ends in one of {', '.join(_ENDINGS)}")
     form = name.lower().removesuffix(".gz")
+    rows = zeroed_rows(SIGNAL_LENGTH) if rows is None else rows
     with _opened(stream, compressed=form != name.lower()) as source:
         if form.endswith(".jsonl"):
-            yield from _read_lines(source, length, max_line_bytes)
+            yield from _read_lines(source, rows, max_line_bytes)
         else:
-            yield from _read_document(source, length)
+            yield from _read_document(source, rows)
 
 
 @contextmanager
@@ -70,7 +79,7 @@ def _opened(stream: BinaryIO, *, compressed: bool) -> Iterator[BinaryIO]:
             buffered.detach()
 
 
-def _read_lines(source: BinaryIO, length: int, max_line_bytes: int) -> Iterator[Record | Reject]:
+def _read_lines(source: BinaryIO, rows: SignalRows, max_line_bytes: int) -> Iterator[Record | Reject]:
     number = 0
     try:
         while line := source.readline(max_line_bytes + 1):
@@ -79,7 +88,7 @@ def _read_lines(source: BinaryIO, length: int, max_line_bytes: int) -> Iterator[
                 yield Reject(Reason.LINE_TOO_LONG, number, start_of(line))
                 _skip_rest(line, source)
             elif not _is_blank(line):
-                yield parse_line(line, line_number=number, length=length)
+                yield parse_line(line, line_number=number, rows=rows)
     except _READ_ERRORS:
         yield Reject(Reason.UNREADABLE_FILE, number + 1, "")
 
@@ -94,7 +103,7 @@ def _is_blank(line: bytes) -> bool:
     return not bare or bare.isspace()
 
 
-def _read_document(source: BinaryIO, length: int) -> Iterator[Record | Reject]:
+def _read_document(source: BinaryIO, rows: SignalRows) -> Iterator[Record | Reject]:
     text = b""
     try:
         text = source.read()
@@ -105,7 +114,7 @@ def _read_document(source: BinaryIO, length: int) -> Iterator[Record | Reject]:
         yield Reject(error.reason, 1, start_of(text))
     else:
         for position, element in enumerate(elements, start=1):
-            yield parse_element(element, position=position, length=length)
+            yield parse_element(element, position=position, rows=rows)
 
 
 def _elements(document: object) -> list[object]:

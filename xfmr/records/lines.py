@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xfmr.records.fields import KEYS, data_time_of, sensor_id_of, signal_of
 from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, UnusableError
@@ -13,27 +14,36 @@ from xfmr.records.quick import quick_fields
 
 SIGNAL_LENGTH = 8192
 
+SignalRows = Iterator[NDArray[np.float32]]
+"""Where signals are written: a row of zeros for each record, taken when its line has proved usable."""
 
-def parse_line(line: bytes, *, line_number: int, length: int = SIGNAL_LENGTH) -> Record | Reject:
+
+def zeroed_rows(length: int) -> SignalRows:
+    """Yield one new array of zeros after another."""
+    while True:
+        yield np.zeros(length, np.float32)
+
+
+def parse_line(line: bytes, *, line_number: int, rows: SignalRows) -> Record | Reject:
     """Parse one line, with or without its line end and byte order mark.
 
     Args:
         line: A JSON object with ``sensor_id``, ``signal_value`` and one of :data:`~xfmr.records.TIME_KEYS`; further
             keys are ignored, and of a key that is there twice the last one counts.
         line_number: What the result carries as ``line``.
-        length: Number of samples to which the signal is zero-padded or cut.
+        rows: The signal is zero-padded or cut to the next of these, which becomes the record's.
     """
     try:
         fields = quick_fields(line, KEYS)
-        return _record(decode_json(line) if fields is None else fields, line_number, length)
+        return _record(decode_json(line) if fields is None else fields, line_number, rows)
     except UnusableError as error:
         return Reject(error.reason, line_number, start_of(line))
 
 
-def parse_element(element: object, *, position: int, length: int) -> Record | Reject:
+def parse_element(element: object, *, position: int, rows: SignalRows) -> Record | Reject:
     """Turn one decoded element of a ``.json`` file into a record; ``position`` is its ``line``."""
     try:
-        return _record(element, position, length)
+        return _record(element, position, rows)
     except UnusableError as error:
         return Reject(error.reason, position, _start_of_element(element))
 
@@ -69,12 +79,12 @@ def _start_of_element(element: object) -> str:
     return start_of(start.encode(errors="replace"))
 
 
-def _record(fields: object, line: int, length: int) -> Record:
+def _record(fields: object, line: int, rows: SignalRows) -> Record:
     if not isinstance(fields, Mapping):
         raise UnusableError(Reason.NOT_AN_OBJECT)
     sensor_id = sensor_id_of(fields)
     data_time = data_time_of(fields)
     values = signal_of(fields)
-    signal = np.zeros(length, dtype=np.float32)
-    signal[: values.size] = values[:length]
+    signal = next(rows)
+    signal[: values.size] = values[: signal.size]
     return Record(sensor_id, data_time, signal, values.size, line)

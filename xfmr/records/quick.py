@@ -5,10 +5,10 @@ The slower parsers that are asked then decide, so nothing valid is refused here 
 Why simdjson: measured on real lines of 8192 numbers (70 kB) on one core of an AMD EPYC, in ms a line.
 
 - The object: simdjson 0.011, orjson 0.044, json 0.075.
-- The numbers in its text: simdjson 0.11; pyarrow split and cast 0.32; orjson 0.35; a column of pyarrow.csv 0.61, of
+- The numbers in its text: simdjson 0.11; pyarrow split and cast 0.30; orjson 0.35; a column of pyarrow.csv 0.61, of
   pandas.read_csv 0.66; numpy.fromstring 1.5, which is lenient and deprecated; numpy.loadtxt 1.7; json 1.7; float() a
   token 1.8; numpy.array of the tokens 2.5.
-- A whole line through :func:`xfmr.records.parse_line`: 0.13; where the numbers need float() a token: 1.9.
+- A whole line through :func:`xfmr.records.parse_line`: 0.13; where pyarrow has to parse the numbers: 0.45.
 """
 
 from __future__ import annotations
