@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xfmr.archive import ArchiveFile, Group, Ledger, Receipt
 from xfmr.errors import XfmrError
-from xfmr.feature_set import encode_rows, feature_file, quarantine_file
+from xfmr.feature_set import ROW_GROUP_RECORDS, encode_rows, feature_file, quarantine_file
 from xfmr.features import FEATURE_COLUMNS, N_SAMPLES, feature_columns
 from xfmr.features.device import compute_batches
 from xfmr.records import START_CHARACTERS, Reason, Record, Reject, SignalRows, read_records, record_id
@@ -23,7 +23,7 @@ from xfmr.storage import Store
 
 # Records computed, and written as a row group, together: the rows take 9 MB, what is computed on the way is chunked
 # on a CPU and about 4 MB a record on a GPU.
-BATCH_RECORDS = 128
+BATCH_RECORDS = ROW_GROUP_RECORDS
 
 VALUE_COLUMNS = ("signal", *FEATURE_COLUMNS)
 """The columns of a row that are made of its signal."""
