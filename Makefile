@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check bench clean
+.PHONY: setup demo test test-slow check bench bench-detect clean
 
 setup: .venv/installed
 
@@ -37,6 +37,11 @@ test-slow: setup
 
 bench: setup
 	$(BIN)/python -m bench.steps
+
+# The gearbox recordings: archive/, new/ and labels.csv.
+GEARBOX ?= ../shared/data/gearbox
+bench-detect: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.detect $(GEARBOX)
 
 clean:
 	rm -rf .venv build demo runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

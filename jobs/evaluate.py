@@ -26,10 +26,9 @@ from xfmr.evaluation import (
     sensor_table,
 )
 from xfmr.labels import read_labels
-from xfmr.models.checkpoint import from_bytes
 from xfmr.progress import say
 from xfmr.published import Models
-from xfmr.scoring import read_scores
+from xfmr.scoring import load_detector, read_scores
 from xfmr.settings import EvaluateSettings
 
 
@@ -41,8 +40,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     scores = read_diagnoses(settings.scores) if settings.scores else read_scores(run)
     judged = judge_against(scores, read_labels(settings.labels))
     say("evaluate", f"{len(judged)} of {len(scores)} scored records are labelled, {judged['fault'].sum()} as faults")
-    encoder = from_bytes(*models.read("pretrain", "jobs.pretrain"), kind="encoder")
-    history = encoder.tensors["history.record_ids"].numpy()
+    history = load_detector(models).history_ids
     results = {"xfmr": quality_by_sensor(judged)}
     baselines = Baselines(run, history, seed=settings.seed, method=settings.thresholds.method)
     results |= dict(baselines.judge(run, judged))

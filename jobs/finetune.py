@@ -17,7 +17,7 @@ from xfmr.labels import check_disjoint, match_records, read_labels
 from xfmr.models.checkpoint import from_bytes
 from xfmr.progress import say
 from xfmr.published import Models, key_of
-from xfmr.scoring import read_scores
+from xfmr.scoring import load_detector, read_scores
 from xfmr.settings import Settings, save_settings
 from xfmr.supervision import judge, supervise, train_classifier
 from xfmr.training.loop import Schedule
@@ -33,7 +33,8 @@ def finetune(settings: Settings) -> None:
     encoder = from_bytes(*models.read("pretrain", "jobs.pretrain"), kind="encoder")
     labelled = match_records(read_labels(settings.labels), features)
     supervision = supervise(labelled, read_scores(settings.store), options)
-    check_disjoint(encoder.tensors["history.record_ids"].numpy(), supervision.held_out)
+    for stage_one in (encoder.tensors["history.record_ids"].numpy(), load_detector(models).history_ids):
+        check_disjoint(stage_one, supervision.held_out)
     epochs = settings.epochs or options.epochs
     key = key_of(models.current_key("pretrain"), options.model_dump(), epochs, settings.seed, supervision.digest())
     if models.is_current("finetune", key):

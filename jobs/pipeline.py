@@ -2,7 +2,8 @@
 
     python -m jobs.pipeline --archive data/archive --run runs/first --labels labels.csv
 
-A step is skipped when its output is there, so the same command after a crash goes on where it stopped.
+A step is skipped when its output is there, so the same command after a crash goes on where it stopped. The encoder is
+trained only for what needs it: Deep SVDD, and the classifier where there are labels.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ def pipeline(settings: Settings) -> None:
     settings.required_archive()
     began = time.monotonic()
     with cluster():
-        for step in (featurize, pretrain, fit_detector, score, finetune):
+        featurize(settings)
+        if settings.labels or settings.detector != "bank":
+            pretrain(settings)
+        for step in (fit_detector, score, finetune):
             step(settings)
     if settings.labels:
         evaluate(EvaluateSettings(**settings.model_dump()))

@@ -40,10 +40,7 @@ def pretrain(settings: Settings) -> None:
         say("pretrain", "skipped, the encoder of these settings and records is there")
         return
     save_settings(settings)
-    say(
-        "pretrain",
-        f"{len(history.keys)} records, {len(clean.set_aside)} set aside as unlike the rest of their sensor",
-    )
+    say("pretrain", f"{len(history.keys)} records, {len(clean.set_aside)} set aside as unlike their sensor's rest")
     say("pretrain", f"branch {settings.branch}, {epochs} epochs, {settings.workers} workers")
     standardiser = clean.standardiser if settings.branch == "spectrum" else None
     inputs = ModelInputs(settings.branch, settings.image_size, standardiser)
@@ -67,12 +64,16 @@ def pretrain(settings: Settings) -> None:
 
 def stage_one_history(settings: Settings) -> CleanHistory:
     """Load what stage one may learn from: everything but held-out records and those unlike their sensor's rest."""
-    features = FeatureSet(settings.store)
-    struck: RecordIds = np.empty(0, np.int64)
-    if settings.labels:
-        struck = held_out_ids(read_labels(settings.labels), features)
-    size, most = settings.image_size, settings.pretrain.max_records
+    features, size, most = FeatureSet(settings.store), settings.image_size, settings.pretrain.max_records
+    struck = struck_ids(settings)
     return load_clean_history(features, settings.branch, image_size=size, struck=struck, max_records=most)
+
+
+def struck_ids(settings: Settings) -> RecordIds:
+    """Name the records that validation and test hold out, which stage one must not see."""
+    if not settings.labels:
+        return np.empty(0, np.int64)
+    return held_out_ids(read_labels(settings.labels), FeatureSet(settings.store))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from xfmr.scoring import THRESHOLDS_FILE
 from xfmr.storage import Store
 
 SHAPE = (LOG_SPECTRUM_SIZE,)
+HISTORY = np.array([1, -2])
 CLASSES = ("normal", "worn", "锈")
 
 
@@ -32,7 +33,9 @@ def inputs_of(run: Run) -> ModelInputs:
 def detector(inputs: ModelInputs, *, radius: float = 0.0, seed: int = 0) -> SvddDetector:
     """Make a detector of random weights."""
     torch.manual_seed(seed)
-    return SvddDetector(inputs, SHAPE, build_encoder("spectrum", SHAPE), torch.full((EMBEDDING_SIZE,), 0.1), radius)
+    return SvddDetector(
+        inputs, SHAPE, build_encoder("spectrum", SHAPE), torch.full((EMBEDDING_SIZE,), 0.1), radius, HISTORY
+    )
 
 
 def classifier(inputs: ModelInputs, *, trained_on: Sequence[int] = (), seed: int = 0) -> FaultClassifier:

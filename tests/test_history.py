@@ -8,9 +8,10 @@ import pytest
 from archives import Run, fleet_files, line, time_at, write_archive
 from sources import parameters, reachable, relative, sources
 
+from xfmr.cleaning import CLEANING_SHARE
 from xfmr.errors import XfmrError
 from xfmr.history import CleanHistory, load_clean_history
-from xfmr.normal import CLEANING_SHARE, Standardiser, level_free
+from xfmr.normal import Standardiser, level_free
 from xfmr.schema import IDENTITY_COLUMNS, to_numpy
 from xfmr.training.options import Branch
 

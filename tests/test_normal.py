@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xfmr.features import log_spectrum
-from xfmr.normal import CLEANING_SHARE, CLIP, MIN_HISTORY, NEIGHBOURS, Standardiser, clean, level_free
+from xfmr.normal import CLIP, MIN_HISTORY, Standardiser, level_free
 
 A, B = ("", "a"), ("north", "a")
 
@@ -109,82 +109,3 @@ def test_level_free_takes_out_a_sensors_gain(gain: float) -> None:
     spectra = [log_spectrum(x.astype(np.float32), sample_rate_hz=8192) for x in (signal, gain * signal)]
     np.testing.assert_allclose(spectra[1] - spectra[0], 2 * np.log10(gain), atol=1e-5)
     np.testing.assert_allclose(level_free(spectra[1]), level_free(spectra[0]), atol=1e-5)
-
-
-def clusters(*sizes: int, spread: float = 1.0) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """Sensors with values of their own, each around another place."""
-    random = np.random.default_rng(11)
-    values = [10 * i + spread * random.standard_normal((n, 8)) for i, n in enumerate(sizes)]
-    keys = [("", f"s{i}") for i, n in enumerate(sizes) for _ in range(n)]
-    return np.concatenate(values).astype(np.float32), keys
-
-
-def by_hand(values: np.ndarray, rows: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Mean squared distance of rows to their nearest five others of a bank."""
-    squared = np.square(values[rows][:, None].astype(float) - values[bank][None]).sum(-1)
-    squared[rows[:, None] == bank] = np.inf
-    return np.sort(squared, axis=1)[:, :NEIGHBOURS].mean(1)
-
-
-def test_distance_is_to_the_nearest_of_the_sensors_own_records_that_are_kept() -> None:
-    values, keys = clusters(40, 60)
-    sensors = [np.arange(40), np.arange(40, 100)]
-    first = np.concatenate([by_hand(values, rows, rows) for rows in sensors])
-    once = first <= np.quantile(first, 1 - CLEANING_SHARE)
-    second = np.concatenate([by_hand(values, rows, rows[once[rows]]) for rows in sensors])
-    kept, distance = clean(values, keys)
-    np.testing.assert_allclose(distance, second, rtol=1e-3)
-    np.testing.assert_array_equal(kept, second <= np.quantile(second, 1 - CLEANING_SHARE))
-
-
-def test_a_sensor_with_little_history_is_measured_against_the_fleet() -> None:
-    values, keys = clusters(40, MIN_HISTORY - 1)
-    values[40:] = values[: MIN_HISTORY - 1]  # far from each other, but at home in the fleet
-    values[40:] += 0.01
-    _, distance = clean(values, keys)
-    everyone = np.arange(len(values))
-    first = np.concatenate([by_hand(values, everyone[:40], everyone[:40]), by_hand(values, everyone[40:], everyone)])
-    kept = everyone[first <= np.quantile(first, 1 - CLEANING_SHARE)]
-    np.testing.assert_allclose(distance[40:], by_hand(values, everyone[40:], kept), rtol=1e-3)
-
-
-def test_faults_in_a_history_are_set_aside() -> None:
-    values, keys = clusters(200, 200)
-    faulty = np.array([3, 50, 51, 199, 200, 300, 301, 399])
-    values[faulty] += np.where(np.arange(8) % 2, 6, -6).astype(np.float32)
-    kept, distance = clean(values, keys)
-    assert not kept[faulty].any()
-    assert kept.sum() == 360
-    assert distance[faulty].min() > distance[kept].max()
-
-
-def test_as_many_faults_alike_as_neighbours_do_not_hide_each_other() -> None:
-    values, keys = clusters(100)
-    values[:NEIGHBOURS] = 30 + 0.1 * values[:NEIGHBOURS]
-    kept, _ = clean(values, keys)
-    assert not kept[:NEIGHBOURS].any()
-
-
-def test_cleaning_does_not_depend_on_the_order_of_sensors() -> None:
-    values, keys = clusters(35, 5, 50)
-    order = np.random.default_rng(0).permutation(len(keys))
-    kept, distance = clean(values, keys)
-    again, distance_again = clean(values[order], [keys[i] for i in order])
-    np.testing.assert_array_equal(again, kept[order])
-    np.testing.assert_allclose(distance_again, distance[order], rtol=1e-4)
-
-
-@pytest.mark.parametrize("n", [2, 3, MIN_HISTORY])
-def test_copies_and_next_to_no_history_are_all_kept(n: int) -> None:
-    kept, _ = clean(np.ones((n, 4), np.float32), [A] * n)
-    assert kept.all()
-
-
-@pytest.mark.parametrize("n_bad", [29, 30, 31, 32, 33, 60])
-def test_a_sensor_that_is_faulty_throughout_does_not_stop_cleaning(n_bad: int) -> None:
-    random = np.random.default_rng(0)
-    good, bad = random.standard_normal((270, 8)), 100 * random.standard_normal((n_bad, 8))
-    kept, distance = clean(np.concatenate([good, bad]).astype(np.float32), [("", "g")] * 270 + [("", "b")] * n_bad)
-    assert np.isfinite(distance).all()
-    assert kept[:270].sum() >= 0.85 * 270
-    assert kept[270:].sum() < n_bad

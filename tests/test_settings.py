@@ -57,8 +57,8 @@ def test_an_archive_of_the_config_replaces_that_of_the_run(here: Path) -> None:
 
 
 def test_dotted_names_and_dashes() -> None:
-    settings = read("--detector.nu", "0.1", "--sample-rate-hz=12000", "--finetune.max-pseudo-labels", "7")
-    assert (settings.detector.nu, settings.sample_rate_hz, settings.finetune.max_pseudo_labels) == (0.1, 12000, 7)
+    settings = read("--svdd.nu", "0.1", "--sample-rate-hz=12000", "--finetune.max-pseudo-labels", "7")
+    assert (settings.svdd.nu, settings.sample_rate_hz, settings.finetune.max_pseudo_labels) == (0.1, 12000, 7)
 
 
 def test_the_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_archives_become_absolute(here: Path) -> None:
         (["--sample-rate-hz", "-1"], ["--sample-rate-hz", "greater than 0"]),
         (["--sample-rate-hz", "nan"], ["--sample-rate-hz"]),
         (["--branch", "spectra"], ["--branch", "'spectrum'", "'image'", "'spectra'"]),
-        (["--detector.nu", "5"], ["--detector.nu", "less than 1"]),
+        (["--svdd.nu", "5"], ["--svdd.nu", "less than 1"]),
         (["--seed", "-1", "--workers", "0"], ["--seed", "--workers"]),
         (["--archive", "a", "--archive", "b"], ["--archive", "two names"]),
         (["--nonsense", "1"], ["--nonsense", "--help"]),

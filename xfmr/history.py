@@ -7,7 +7,9 @@ identifiers to strike.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from xfmr.cleaning import clean
 from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
+from xfmr.harmonics import HARMONIC_COLUMNS, harmonic_values, level_free_harmonics
 from xfmr.inputs import BRANCH_COLUMNS, branch_values
-from xfmr.normal import SensorKey, Standardiser, clean
+from xfmr.normal import SensorKey, Standardiser
 from xfmr.schema import IDENTITY_COLUMNS
 from xfmr.training.options import Branch
 
@@ -47,6 +51,10 @@ class History:
     def record_ids(self) -> RecordIds:
         """Each row's record, shape (n,)."""
         return self.rows["record_id"].to_numpy(dtype=np.int64)
+
+    def only(self, kept: NDArray[np.bool_]) -> History:
+        """Return the rows that are kept."""
+        return History(self.values[kept], self.rows[kept].reset_index(drop=True))
 
     def digest(self) -> str:
         """Return a short hash of which records these are."""
@@ -83,25 +91,54 @@ def load_clean_history(
     Raises:
         XfmrError: Where nothing is left.
     """
-    spectra = _read(features, "spectrum", image_size, _chosen(features, struck, max_records))
+    read = partial(_read, features, chosen=_chosen(features, struck, max_records))
+    spectra = read(BRANCH_COLUMNS["spectrum"], partial(branch_values, "spectrum", image_size=image_size))
     standardiser = Standardiser.fit(spectra.values, spectra.keys)
     kept, distance = clean(standardiser.apply(spectra.values, spectra.keys), spectra.keys)
-    history = History(spectra.values[kept], spectra.rows[kept].reset_index(drop=True))
+    history = spectra.only(kept)
     if branch != "spectrum":
-        found = _read(features, branch, image_size, pa.array(history.record_ids))
+        values_of = partial(branch_values, branch, image_size=image_size)
+        found = _read(features, BRANCH_COLUMNS[branch], values_of, chosen=pa.array(history.record_ids))
         # An id may also find a copy of the signal that stands under another sensor and was set aside there.
         same = pd.MultiIndex.from_frame(found.rows).isin(pd.MultiIndex.from_frame(history.rows))
         history = History(found.values[same], history.rows)
     return CleanHistory(history, standardiser, spectra.rows.assign(distance=distance)[~kept])
 
 
-def _read(features: FeatureSet, branch: Branch, image_size: int, chosen: pa.Array) -> History:
+def load_clean_harmonics(
+    features: FeatureSet, *, mains_hz: float, struck: RecordIds, max_records: int
+) -> CleanHistory:
+    """Read log spectra and mains lines of the records that a bank may hold, cleaned by both.
+
+    Args:
+        features: The run's features.
+        mains_hz: Mains frequency in Hz.
+        struck: Records that must not be learned from.
+        max_records: The most to keep, chosen as :func:`load_clean_history` does.
+
+    Returns:
+        Values as :func:`xfmr.harmonics.harmonic_values` gives, and the standardiser of their level-free form.
+
+    Raises:
+        XfmrError: Where nothing is left.
+    """
+    chosen = _chosen(features, struck, max_records)
+    history = _read(features, HARMONIC_COLUMNS, partial(harmonic_values, mains_hz=mains_hz), chosen=chosen)
+    free = level_free_harmonics(history.values)
+    standardiser = Standardiser.fit(free, history.keys)
+    kept, distance = clean(standardiser.apply(free, history.keys), history.keys)
+    return CleanHistory(history.only(kept), standardiser, history.rows.assign(distance=distance)[~kept])
+
+
+def _read(
+    features: FeatureSet, columns: Sequence[str], values_of: Callable[[pa.Table], NDArray[Any]], *, chosen: pa.Array
+) -> History:
     """Read the chosen records, in order of sensor and time; dead sensors are left out."""
     values, rows = [], []
-    for table in features.tables([*BRANCH_COLUMNS[branch], "flat"]):
+    for table in features.tables([*columns, "flat"]):
         wanted = pc.and_(pc.is_in(table["record_id"], value_set=chosen), pc.invert(table["flat"]))
         part = table.filter(wanted)
-        values.append(branch_values(branch, part, image_size=image_size))
+        values.append(values_of(part))
         rows.append(part.select(IDENTITY_COLUMNS).to_pandas())
     ordered = pd.concat(rows, ignore_index=True).sort_values(["fleet", "sensor_id", "data_time"])
     return History(np.concatenate(values)[ordered.index], ordered.reset_index(drop=True))

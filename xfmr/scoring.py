@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xfmr.detectors.svdd import SvddDetector
+from xfmr.detectors import Detector, detector_from_bytes
 from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
 from xfmr.published import Models
@@ -20,13 +20,13 @@ from xfmr.thresholds import Method, Thresholds, fit_thresholds, pseudo_labels
 THRESHOLDS_FILE = "thresholds.json"
 
 
-def load_detector(models: Models) -> SvddDetector:
+def load_detector(models: Models) -> Detector:
     """Load a run's current detector.
 
     Raises:
         XfmrError: Where there is none or its file is damaged.
     """
-    return SvddDetector.from_bytes(*models.read("detector", "jobs.fit_detector"))
+    return detector_from_bytes(*models.read("detector", "jobs.fit_detector"))
 
 
 class GroupScorer:

@@ -26,7 +26,14 @@ from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
 from xfmr.storage import Store, absolute_uri
 from xfmr.thresholds import Method
-from xfmr.training.options import Branch, DetectorSettings, FinetuneSettings, PretrainSettings
+from xfmr.training.options import (
+    BankSettings,
+    Branch,
+    DetectorKind,
+    FinetuneSettings,
+    PretrainSettings,
+    SvddSettings,
+)
 
 SETTINGS_FILE = "settings.yaml"
 
@@ -79,13 +86,17 @@ class Settings(BaseSettings):
     )
     health: bool = Field(True, description="whether features hold the health indices, which models do not read")
     image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
-    branch: Branch = Field("spectrum", description="what the models see: log spectra or hetero images")
+    detector: DetectorKind = Field(
+        "bank", description="bank: distance to the sensor's healthy records; svdd: Deep SVDD on the encoder"
+    )
+    branch: Branch = Field("spectrum", description="what the networks see: log spectra or hetero images")
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")
     seed: int = Field(0, ge=0, description="seed of all random choices")
     group_bytes: int = Field(100_000_000, ge=1_000_000, description="input bytes processed together")
     pretrain: PretrainSettings = PretrainSettings()
-    detector: DetectorSettings = DetectorSettings()
+    bank: BankSettings = BankSettings()
+    svdd: SvddSettings = SvddSettings()
     thresholds: ThresholdSettings = ThresholdSettings()
     finetune: FinetuneSettings = FinetuneSettings()
 

@@ -140,7 +140,7 @@ def test_a_step_before_featurize(refusal: Refusal, job: str) -> None:
 @pytest.mark.parametrize(
     ("job", "flags", "words"),
     [
-        ("fit_detector", [], "run jobs.pretrain on it first"),
+        ("fit_detector", ["--detector", "svdd"], "run jobs.pretrain on it first"),
         ("finetune", ["--labels", "labels.csv"], "run jobs.pretrain on it first"),
         ("diagnose", ["--archive", "archive", "--out", "new.parquet"], "run jobs.fit_detector on it first"),
         ("evaluate", ["--labels", "labels.csv"], "run jobs.score on it first"),
@@ -193,7 +193,7 @@ def test_score_looks_at_its_detector_first(refusal: Refusal, run: Run) -> None:
 def test_a_damaged_encoder(refusal: Refusal, run: Run) -> None:
     run.store.write_json("models/pretrain.json", {"key": "p0"})
     run.store.write("models/pretrain-p0/model.safetensors", b"\x80\x04not a model")
-    message = refusal("fit_detector", "--run", "run")
+    message = refusal("fit_detector", "--run", "run", "--detector", "svdd")
     assert "/run/models/pretrain-p0/model.safetensors is not a whole xfmr model" in message
 
 

@@ -12,13 +12,14 @@ from jobs.evaluate import evaluate
 from jobs.pipeline import pipeline
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
 from xfmr.synth import FleetSpec, write_fleet
-from xfmr.training.options import DetectorSettings, FinetuneSettings, PretrainSettings
+from xfmr.training.options import FinetuneSettings, PretrainSettings, SvddSettings
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 QUICK = {
     "pretrain": PretrainSettings(epochs=15),
-    "detector": DetectorSettings(epochs=5),
+    "detector": "svdd",
+    "svdd": SvddSettings(epochs=5),
     "finetune": FinetuneSettings(epochs=10, frozen_epochs=3),
 }
 

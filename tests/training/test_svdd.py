@@ -66,7 +66,7 @@ def test_an_encoder_that_tells_nothing_apart_is_stopped_at_once(data: Data) -> N
     nothing = {
         name: torch.zeros_like(weight) for name, weight in build_encoder("spectrum", SHAPE).state_dict().items()
     }
-    with pytest.raises(XfmrError, match=r"^Deep SVDD collapsed[^\n]*--detector\.learning-rate"):
+    with pytest.raises(XfmrError, match=r"^Deep SVDD collapsed[^\n]*--svdd\.learning-rate"):
         task(encoder=nothing).begin(data, ALONE)
 
 

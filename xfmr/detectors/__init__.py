@@ -1,1 +1,5 @@
-"""Detectors: what scores a record; higher is more abnormal."""
+"""Detectors: what tells an abnormal record from the history, without labels. A higher score is more abnormal."""
+
+from xfmr.detectors.base import Detector, detector_from_bytes
+
+__all__ = ["Detector", "detector_from_bytes"]

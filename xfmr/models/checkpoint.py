@@ -67,13 +67,13 @@ class StoredModel:
             raise XfmrError(f"{self.name} does not hold the weights it should: {_REMEDY}") from error
 
 
-def from_bytes(data: bytes, name: str, *, kind: str) -> StoredModel:
+def from_bytes(data: bytes, name: str, *, kind: str | tuple[str, ...]) -> StoredModel:
     """Read what :func:`to_bytes` wrote.
 
     Args:
         data: The file's content.
         name: The file's name, for messages.
-        kind: What the description must call it.
+        kind: What the description must call it; of several, one.
 
     Raises:
         XfmrError: Where the file is truncated, damaged or not one of xfmr's of this kind.
@@ -87,6 +87,7 @@ def from_bytes(data: bytes, name: str, *, kind: str) -> StoredModel:
         description = json.loads(text)
     except (SafetensorError, ValueError, KeyError) as error:
         raise XfmrError(f"{name} is not a whole xfmr model ({error}): {_REMEDY}") from error
-    if description.get("kind") != kind:
-        raise XfmrError(f"{name} holds a {description.get('kind')}, not a {kind}: {_REMEDY}")
+    kinds = (kind,) if isinstance(kind, str) else kind
+    if description.get("kind") not in kinds:
+        raise XfmrError(f"{name} holds a {description.get('kind')}, not a {' or '.join(kinds)}: {_REMEDY}")
     return StoredModel(name, description, tensors)

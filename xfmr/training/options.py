@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 Branch = Literal["spectrum", "image"]
+DetectorKind = Literal["bank", "svdd"]
 
 
 class PretrainSettings(BaseModel):
@@ -24,7 +25,21 @@ class PretrainSettings(BaseModel):
     )
 
 
-class DetectorSettings(BaseModel):
+class BankSettings(BaseModel):
+    """The bank of healthy records, without labels."""
+
+    model_config = _FROZEN
+
+    size: int = Field(
+        20_000,
+        ge=10,
+        description="records kept, shared out over the sensors, at least 10 of each; one takes 4 kB on disk, and "
+        "10 kB in every scoring process",
+    )
+    mains_hz: float = Field(50.0, ge=10, le=400, description="mains frequency in Hz, which the hum's lines follow")
+
+
+class SvddSettings(BaseModel):
     """Deep SVDD on the pretrained encoder, without labels."""
 
     model_config = _FROZEN

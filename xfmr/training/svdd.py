@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from xfmr.errors import XfmrError
+from xfmr.models.checkpoint import StoredModel
 from xfmr.models.losses import soft_boundary_loss, squared_distance
 from xfmr.models.networks import build_encoder
 from xfmr.training.loop import Batch, Data, Metrics, Task, Worker
+from xfmr.training.options import SvddSettings
 
 # Entries of the centre nearer to zero than this are moved out to it: a unit at zero is matched by zero weights.
 CENTRE_MARGIN = 0.1
@@ -100,9 +103,22 @@ class SvddTask(Task):
         if not float(spread) > COLLAPSE_SHARE * float(self.first_spread):
             raise XfmrError(
                 f"Deep SVDD collapsed: the embeddings' spread fell to {float(spread):.3g} from "
-                f"{float(self.first_spread):.3g}, so all records look alike; lower --detector.learning-rate or "
-                "--detector.epochs"
+                f"{float(self.first_spread):.3g}, so all records look alike; lower --svdd.learning-rate or "
+                "--svdd.epochs"
             )
+
+
+def make_task(encoder: StoredModel, options: SvddSettings) -> Callable[[], SvddTask]:
+    """Say how each worker makes the task that trains the sphere from a pretrained encoder."""
+    return partial(
+        SvddTask,
+        branch=encoder.description["branch"],
+        shape=tuple(encoder.description["shape"]),
+        encoder=encoder.part("encoder"),
+        objective=options.objective,
+        nu=options.nu,
+        learning_rate=options.learning_rate,
+    )
 
 
 def away_from_zero(centre: Tensor) -> Tensor:

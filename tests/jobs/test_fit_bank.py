@@ -1,0 +1,61 @@
+"""The bank of a run: what it is made of, and what must not be in it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_archive
+
+from jobs.fit_detector import fit_neighbours
+from xfmr.labels import held_out_ids, read_labels
+from xfmr.published import Models
+from xfmr.scoring import GroupScorer, load_detector
+from xfmr.settings import Settings
+
+COLUMNS = ("signal", "log_spectrum", "zerone")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two sensors of 30 records, and copies of the first one's under another name."""
+    folder = tmp_path_factory.mktemp("bank")
+    files = fleet_files(sensors=("s1", "s2"), minutes=30)
+    copies = [line("copy", minute, 1 + minute) for minute in range(30)]
+    originals = [line("original", minute, 1 + minute) for minute in range(30)]
+    archive = write_archive(folder / "archive", {**files, "copies.jsonl": copies, "originals.jsonl": originals})
+    run = Run(folder / "run", {"": archive}, columns=COLUMNS)
+    run.featurize()
+    return run
+
+
+def settings_of(run: Run, **changes: object) -> Settings:
+    return Settings(run=run.store.path(), sample_rate_hz=SAMPLE_RATE_HZ, **changes)
+
+
+def test_fitted_scored_and_skipped(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    fit_neighbours(settings_of(run))
+    assert "set aside" in "".join(capsys.readouterr())
+    detector = load_detector(Models(run.store))
+    scorer = GroupScorer(run.store)
+    scores = np.concatenate([scorer(group)["score"].to_numpy() for group in run.features.groups])
+    assert len(scores) == run.features.n_records
+    assert np.isfinite(scores).all()
+    before = detector.to_bytes()
+    fit_neighbours(settings_of(run))
+    assert "skipped" in "".join(capsys.readouterr())
+    assert load_detector(Models(run.store)).to_bytes() == before
+
+
+def test_no_held_out_record_is_in_the_bank_nor_a_copy_of_one(run: Run, tmp_path: Path) -> None:
+    rows = [f"original,{time_at(minute).isoformat()},normal" for minute in range(30)]
+    (tmp_path / "labels.csv").write_text("\n".join(["sensor_id,data_time,label", *rows]) + "\n")
+    struck = held_out_ids(read_labels(str(tmp_path / "labels.csv")), run.features)
+    assert 0 < len(struck) < 30
+    fit_neighbours(settings_of(run))
+    assert np.isin(struck, load_detector(Models(run.store)).history_ids).any(), "the test could not fail"
+    fit_neighbours(settings_of(run, labels=str(tmp_path / "labels.csv")))
+    bank = load_detector(Models(run.store))
+    assert not np.isin(struck, bank.history_ids).any()
+    table = run.table("zerone", "log_spectrum")
+    kept = table.filter(np.isin(table["record_id"].to_numpy(), bank.history_ids))
+    assert "copy" in kept["sensor_id"].to_pylist()

@@ -1,0 +1,85 @@
+"""Two distances from a sensor's healthy records, in whitened values: to its nearest, and from its mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfmr.neighbours import NEIGHBOURS, mean_squared_distance, thinned
+from xfmr.normal import SensorKey, rows_by_sensor
+from xfmr.whitening import sensor_means, whitener
+
+_STRETCHES = 5
+
+Distances = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""To the neighbours and from the mean, each of shape (n,)."""
+
+
+@dataclass(frozen=True)
+class HealthySpace:
+    """Healthy records in whitened values, by sensor.
+
+    Args:
+        values: Shape (m, d).
+        ids: The records' identities, shape (m,).
+        rows: Of each sensor among them.
+        means: Mean of each sensor in the order of ``rows``, then the fleet's: (sensors + 1, d).
+    """
+
+    values: NDArray[np.float32]
+    ids: NDArray[np.int64]
+    rows: dict[SensorKey, NDArray[np.int64]]
+    means: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> HealthySpace:
+        """Take records as they are, each with its identity and its sensor."""
+        rows = rows_by_sensor(keys)
+        return cls(values, ids, rows, sensor_means(values, keys, list(rows)))
+
+    def distances(self, values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> Distances:
+        """Measure records against those of their sensor; of a sensor hardly known, against the fleet.
+
+        Args:
+            values: Whitened values, shape (n, d).
+            ids: Identities: a record is not its own neighbour, nor is a copy of it.
+            keys: Each row's sensor.
+        """
+        near, far = np.zeros(len(values)), np.zeros(len(values))
+        fleet = thinned(np.arange(len(self.values)))
+        position = {sensor: row for row, sensor in enumerate(self.rows)}
+        for sensor, rows in rows_by_sensor(keys).items():
+            own = self.rows.get(sensor, fleet)
+            bank = own if len(own) > NEIGHBOURS else fleet
+            squared = mean_squared_distance(values[rows], ids[rows], self.values[bank], self.ids[bank])
+            near[rows] = np.sqrt(squared)
+            mean = self.means[position.get(sensor, len(self.rows))]
+            far[rows] = np.sqrt(np.square(values[rows] - mean).sum(axis=1))
+        return near, far
+
+
+def held_out_distances(values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> Distances:
+    """Measure each record against a space made without its part of the history.
+
+    The parts are five stretches of each sensor's time, not records drawn at random: what was recorded minutes apart
+    is alike, and would make a record look more at home than a new one can be.
+
+    Args:
+        values: Standardised values, in order of time within each sensor, shape (n, d).
+        ids: Record ids, shape (n,).
+        keys: Each row's sensor.
+    """
+    stretch = np.zeros(len(values), dtype=np.int64)
+    for rows in rows_by_sensor(keys).values():
+        stretch[rows] = np.arange(len(rows)) * _STRETCHES // len(rows)
+    near, far = np.zeros(len(values)), np.zeros(len(values))
+    for turn in np.unique(stretch) if stretch.any() else ():
+        seen, unseen = np.flatnonzero(stretch != turn), np.flatnonzero(stretch == turn)
+        known, asked = ([keys[int(row)] for row in rows] for rows in (seen, unseen))
+        white = whitener(values[seen], known)
+        space = HealthySpace.of(values[seen] @ white, ids[seen], known)
+        near[unseen], far[unseen] = space.distances(values[unseen] @ white, ids[unseen], asked)
+    return near, far
