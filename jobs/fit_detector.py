@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from jobs.command import run_job
+from jobs.command import run_job, sole_job
 from jobs.pretrain import stage_one_history
 from xfmr.cluster import cluster
 from xfmr.detectors.svdd import SvddDetector
@@ -24,6 +24,7 @@ from xfmr.training.run import TrainingRun, fit
 from xfmr.training.svdd import SvddTask
 
 
+@sole_job
 def fit_detector(settings: Settings) -> None:
     """Train Deep SVDD from the published encoder and publish the detector."""
     models = Models(settings.store)
