@@ -11,10 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
-from archives import Run, fleet_files, line, write_archive
+from archives import Run, fleet_files, long_archive, write_archive
 from disks import SmallDisk
 from processes import Command, featurize_command, outputs, wait_for
 from ray.cluster_utils import Cluster
@@ -24,17 +23,6 @@ from xfmr.feature_set import close
 
 N_KILLS = 20
 N_GROUPS = 40
-
-
-def long_archive(folder: Path, *, n_files: int) -> Path:
-    """Write files of five records of full length; every sixth has a damaged line, every tenth one of another file."""
-    rng = np.random.default_rng(0)
-    signals = [np.round(rng.standard_normal(8192), 4).tolist() for _ in range(8)]
-    lines = [line("s1", minute, signals[minute % 8]) for minute in range(5 * n_files)]
-    files = {f"{i:03}.jsonl": lines[5 * i : 5 * i + 5] for i in range(n_files)}
-    for i, text in enumerate(files.values()):
-        text.extend([b"{"] * (i % 6 == 0) + [lines[5 * i - 35]] * (i % 10 == 9))
-    return write_archive(folder, files)
 
 
 def receipts(run: Path) -> int:
