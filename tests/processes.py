@@ -47,7 +47,7 @@ class Command:
             except OSError:  # it has ended, or is somebody else's
                 continue
 
-    def kill(self, *, patience_s: float = 30) -> None:
+    def kill(self, *, patience_s: float = 5) -> None:
         """Kill the command at once and wait for its Ray to notice; end what is left after that."""
         self.process.kill()
         self.process.wait()
