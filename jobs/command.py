@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
 from xfmr.errors import XfmrError
+from xfmr.lease import sole_driver
 from xfmr.settings import Settings, read_settings
 
 S = TypeVar("S", bound=Settings)
@@ -25,3 +27,14 @@ def run_job(job: Callable[[S], object], settings_class: type[S], *, inherit_arch
         print("interrupted: run the same command again to go on", file=sys.stderr)
         return 130
     return 0
+
+
+def sole_job(job: Callable[[S], None]) -> Callable[[S], None]:
+    """Let a job hold its run from beginning to end, so that no other job changes it meanwhile."""
+
+    @wraps(job)
+    def holding(settings: S) -> None:
+        with sole_driver(settings.store):
+            job(settings)
+
+    return holding

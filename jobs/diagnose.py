@@ -15,6 +15,7 @@ from jobs.featurize import list_files, plan, process
 from xfmr.archive import parse_archives
 from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, check_output, merge, write_output
 from xfmr.feature_set import close
+from xfmr.lease import sole_driver
 from xfmr.progress import say
 from xfmr.published import Models, key_of
 from xfmr.scoring import read_thresholds
@@ -31,12 +32,13 @@ def diagnose(settings: DiagnoseSettings) -> None:
     models = [Models(run).current_key(stage) for stage in ("detector", "finetune")]
     key = key_of(archives, models, str(read_thresholds(run)), settings.sample_rate_hz, settings.record_length)
     work = run.child(f"diagnosed/{key}")
-    pending = plan(work, files, key=key, group_bytes=settings.group_bytes, label="diagnose")
     args = (work, archives, run, settings.sample_rate_hz, settings.record_length)
-    process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)
-    counts = close(work)
-    diagnoses = merge(work)
-    write_output(diagnoses, settings.out)
+    with sole_driver(work):
+        pending = plan(work, files, key=key, group_bytes=settings.group_bytes, label="diagnose")
+        process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)
+        counts = close(work)
+        diagnoses = merge(work)
+        write_output(diagnoses, settings.out)
     n_anomalies = diagnoses["pseudo_label"].to_pylist().count("anomaly")
     say("diagnose", f"{counts}; {n_anomalies} anomalies; written to {settings.out}")
 

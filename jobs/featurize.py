@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.command import run_job
+from jobs.command import run_job, sole_job
 from xfmr.archive import ArchiveFile, Group, list_archive, parse_archives
 from xfmr.cluster import cluster, map_groups
 from xfmr.feature_set import close, update_plan
@@ -21,6 +21,7 @@ from xfmr.settings import Settings, save_settings
 from xfmr.storage import Store
 
 
+@sole_job
 def featurize(settings: Settings) -> None:
     """Bring RUN/features up to date with the archive."""
     archives = parse_archives(settings.required_archive())

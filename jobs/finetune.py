@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from jobs.command import run_job
+from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
 from xfmr.feature_set import FeatureSet
 from xfmr.labels import check_disjoint, match_records, read_labels
@@ -24,6 +24,7 @@ from xfmr.training.loop import Schedule
 from xfmr.training.run import TrainingRun
 
 
+@sole_job
 def finetune(settings: Settings) -> None:
     """Train the fault classifier and publish it."""
     if not settings.labels:

@@ -12,7 +12,7 @@ import sys
 
 import pyarrow as pa
 
-from jobs.command import run_job
+from jobs.command import run_job, sole_job
 from jobs.pretrain import stage_one_history, struck_ids
 from xfmr.cluster import cluster
 from xfmr.detectors.bank import fit_bank
@@ -29,6 +29,7 @@ from xfmr.training.run import TrainingRun, fit
 from xfmr.training.svdd import make_task
 
 
+@sole_job
 def fit_detector(settings: Settings) -> None:
     """Fit the detector asked for and publish it."""
     {"bank": fit_neighbours, "svdd": fit_hypersphere}[settings.detector](settings)

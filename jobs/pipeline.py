@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 
-from jobs.command import run_job
+from jobs.command import run_job, sole_job
 from jobs.evaluate import evaluate
 from jobs.featurize import featurize
 from jobs.finetune import finetune
@@ -23,6 +23,7 @@ from xfmr.progress import say
 from xfmr.settings import EvaluateSettings, Settings
 
 
+@sole_job
 def pipeline(settings: Settings) -> None:
     """Run all steps on one cluster."""
     settings.required_archive()

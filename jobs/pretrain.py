@@ -2,8 +2,7 @@
 
     python -m jobs.pretrain --run runs/first --branch spectrum --epochs 60 --workers 2
 
-With --labels, the records held out for validation and test are struck from the history; nothing else of the file
-is used.
+With --labels, the records held out for validation and test are struck; nothing else of the file is used.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from jobs.command import run_job
+from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
 from xfmr.feature_set import FeatureSet
 from xfmr.history import CleanHistory, RecordIds, load_clean_history
@@ -30,6 +29,7 @@ from xfmr.training.pretrain import PretrainTask
 from xfmr.training.run import TrainingRun, fit
 
 
+@sole_job
 def pretrain(settings: Settings) -> None:
     """Train the autoencoder of the branch and publish its encoder."""
     clean, options = stage_one_history(settings), settings.pretrain

@@ -14,7 +14,7 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
-from jobs.command import run_job
+from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster, map_groups
 from xfmr.feature_set import FeatureSet
 from xfmr.labels import review_queue
@@ -33,6 +33,7 @@ from xfmr.settings import Settings, save_settings
 from xfmr.thresholds import Thresholds
 
 
+@sole_job
 def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)

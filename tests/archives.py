@@ -58,6 +58,17 @@ def fleet_files(*, sensors: Sequence[str] = ("s1", "s2"), minutes: int = 6, seed
     }
 
 
+def long_archive(folder: Path, *, n_files: int) -> Path:
+    """Write files of five records of full length; every sixth has a damaged line, every tenth one of another file."""
+    rng = np.random.default_rng(0)
+    signals = [np.round(rng.standard_normal(8192), 4).tolist() for _ in range(8)]
+    lines = [line("s1", minute, signals[minute % 8]) for minute in range(5 * n_files)]
+    files = {f"{i:03}.jsonl": lines[5 * i : 5 * i + 5] for i in range(n_files)}
+    for i, text in enumerate(files.values()):
+        text.extend([b"{"] * (i % 6 == 0) + [lines[5 * i - 35]] * (i % 10 == 9))
+    return write_archive(folder, files)
+
+
 class Run:
     """A run that is featurized in this process, without Ray.
 

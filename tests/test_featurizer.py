@@ -10,6 +10,8 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from archives import N_VALUES, SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, values_of, write_archive
+from disks import largest_file
+from processes import outputs
 
 from xfmr import features
 from xfmr.archive import ArchiveFile, Group, Ledger
@@ -61,10 +63,6 @@ def damaged_archive(folder: Path) -> tuple[Path, list[tuple[str, int, str]]]:
 def batch_of(*records: Record) -> Batch:
     file = ArchiveFile("", "a", 1, 1)
     return Batch([(file, record) for record in records], np.stack([record.signal for record in records]))
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_every_line_of_a_damaged_archive_is_accounted_for(tmp_path: Path) -> None:
@@ -192,7 +190,7 @@ def test_killed_before_the_receipt(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert run.store.exists(feature_file(groups[1].name))
     assert set(run.ledger.receipts()) == {groups[0].name}
     assert run.featurize().kept == 121
-    assert tree(tmp_path / "run") == tree(tmp_path / "undisturbed")
+    assert outputs(tmp_path / "run") == outputs(tmp_path / "undisturbed")
 
 
 def test_a_finished_group_is_not_done_again(tmp_path: Path) -> None:
@@ -227,6 +225,19 @@ def test_a_failing_disk_is_no_quarantine_row(tmp_path: Path) -> None:
     assert run.ledger.receipts() == {}
 
 
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "archive", fleet_files())
+    undisturbed, run = Run(tmp_path / "undisturbed", {"": archive}), Run(tmp_path / "run", {"": archive})
+    undisturbed.featurize()
+    groups = run.plan()
+    before = outputs(tmp_path / "run")
+    with largest_file(5_000), pytest.raises(XfmrError, match=r"^cannot write .*/features/.*\.parquet: [^\n]*$"):
+        run.process(groups)
+    assert outputs(tmp_path / "run") == before
+    run.featurize()
+    assert outputs(tmp_path / "run") == outputs(tmp_path / "undisturbed")
+
+
 def test_an_archive_without_one_usable_record(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", {"a.jsonl": [b"{", b"[]"], "b.jsonl": []})
     with pytest.raises(XfmrError, match=r"no usable record: 2 lines read = 0 records kept \+ 2 quarantined") as error:
@@ -243,11 +254,11 @@ def test_groups_without_a_record_beside_others(tmp_path: Path) -> None:
 def test_a_sensor_id_is_only_a_value(tmp_path: Path) -> None:
     ids = ["../../etc", "/etc/passwd", "a/b", "c\\d", "%2e%2e", "ü 测", "'; DROP TABLE"]
     archive = write_archive(tmp_path / "archive", {"a.jsonl": [line(name, 0, i + 1) for i, name in enumerate(ids)]})
-    outside = tree(tmp_path)
+    outside = outputs(tmp_path)
     run = Run(tmp_path / "deep/run", {"": archive})
     run.featurize()
     assert run.table()["sensor_id"].to_pylist() == ids
-    written = set(tree(tmp_path)) - set(outside)
+    written = set(outputs(tmp_path)) - set(outside)
     assert all(name.startswith("deep/run/") for name in written)
     assert Counter(Path(name).parts[2] for name in written) == Counter(
         {"manifest.parquet": 1, "features": 2, "quarantine": 1, "ledger": 1}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,7 +121,14 @@ class Store:
             if local:
                 self.filesystem.move(staged, target)
         except OSError as error:
+            if local:
+                self._forget(staged)
             raise self._failure("write", name, error) from error
+
+    def _forget(self, path: str) -> None:
+        """Remove the part of a file that a failed writer has left: on a full disk its room is wanted."""
+        with suppress(OSError):
+            self.filesystem.delete_file(path)
 
     def remove(self, name: str) -> None:
         """Remove a file where it exists."""

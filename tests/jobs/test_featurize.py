@@ -1,18 +1,12 @@
 """The featurize job end to end on real recordings: once, again, more of them, and killed half-way."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-import uuid
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from processes import featurize_command, wait_for
 
 from jobs.featurize import featurize, process
 from xfmr.archive import ArchiveFile, Group
@@ -22,7 +16,6 @@ from xfmr.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.settings import SETTINGS_FILE, Settings
 from xfmr.storage import Store
 
-ROOT = Path(__file__).resolve().parents[2]
 GROUP_BYTES = 1_000_000
 
 
@@ -120,62 +113,14 @@ def test_a_run_of_other_settings_is_left_alone(archive: Path, tmp_path: Path) ->
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-class Job:
-    """The job as a person runs it, with a Ray of its own.
-
-    Args:
-        argv: Its flags.
-        log: Where its words go.
-    """
-
-    def __init__(self, argv: list[str], log: Path) -> None:
-        self.mark = f"XFMR_TEST_JOB={uuid.uuid4().hex}"
-        name, _, value = self.mark.partition("=")
-        environment = {key: text for key, text in os.environ.items() if key != "RAY_ADDRESS"} | {name: value}
-        command = [sys.executable, "-m", "jobs.featurize", *argv]
-        with log.open("wb") as file:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
-
-    def processes(self) -> Iterator[int]:
-        """Yield the ids of all living processes that the job started, at any depth."""
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                if self.mark.encode() in (entry / "environ").read_bytes():
-                    yield int(entry.name)
-            except OSError:  # it has ended, or is somebody else's
-                continue
-
-    def kill(self) -> None:
-        """Kill the job at once and wait for its Ray to notice; end what is left after that."""
-        self.process.kill()
-        self.process.wait()
-        if not wait_for(lambda: not list(self.processes()), seconds=30):
-            for pid in self.processes():
-                os.kill(pid, signal.SIGKILL)
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Wait until something is so; tell whether it was in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 @pytest.mark.usefixtures("ray_cluster")
 def test_killed_half_way_and_run_again(recordings: list[Path], tmp_path: Path) -> None:
     archive, run = tmp_path / "archive", tmp_path / "run"
     archive.mkdir()
     for i in range(40):
         copy_later(recordings[i % 10], hours=i, to=archive / f"{i:02}.jsonl")
-    flags = ["--archive", str(archive), "--run", str(run), "--group-bytes", str(GROUP_BYTES)]
-    job = Job(flags, tmp_path / "log")
-    try:
+    with featurize_command(archive, run, tmp_path / "log") as job:
         wait_for(lambda: any((run / "ledger").glob("*.json")) or job.process.poll() is not None, seconds=120)
-    finally:
-        job.kill()
     finished = {path.stem for path in (run / "ledger").glob("*.json")}
     assert 0 < len(finished) < 10, (tmp_path / "log").read_text()
     assert not (run / SUCCESS).exists()
