@@ -69,6 +69,17 @@ def test_read_csv(labels_file: Callable[[str], str]) -> None:
     ]
 
 
+def test_further_columns_are_conditions_where_they_are_asked_for(labels_file: Callable[[str], str]) -> None:
+    """But not the scores that a filled review queue brings along; and who is listed twice is still listed once."""
+    text = "sensor_id,data_time,label,load,record_id,score,pseudo_label,unit,record\n"
+    rows = [f"a,{TIME},worn,{load},17,0.5,uncertain,tr01,\n" for load in ("80", "90")]
+    uri = labels_file(text + "".join(rows))
+    table = read_labels(uri, conditions=True)
+    assert table.columns.tolist() == [*COLUMNS, "condition: load", "condition: record"]
+    assert table.values.tolist() == [["", "a", pd.Timestamp(time_at(0)), "tr01", "worn", "80", ""]]
+    assert read_labels(uri).columns.tolist() == COLUMNS
+
+
 def test_read_parquet(tmp_path: Path) -> None:
     row = {"fleet": "n", "unit": "T1", "sensor_id": 7, "data_time": pd.Timestamp(START), "label": "normal"}
     pd.DataFrame([row]).to_parquet(tmp_path / "labels.parquet")

@@ -20,25 +20,30 @@ from numpy.typing import NDArray
 from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
 from xfmr.history import RecordIds
+from xfmr.schema import DIAGNOSES
 from xfmr.storage import Store
 
 NORMAL = "normal"
 KEY = ["fleet", "sensor_id", "data_time"]
+# Stands before the name of a further column of the labels, so that a name can be any.
+CONDITION = "condition: "
+_NAMED = [*KEY, "unit", "label"]
 
 Part = Literal["train", "validation", "test"]
 _HELD_OUT_PERCENT: dict[Part, int] = {"test": 15, "validation": 15}
 
 
-def read_labels(uri: str) -> pd.DataFrame:
+def read_labels(uri: str, *, conditions: bool = False) -> pd.DataFrame:
     """Read a table of labels.
 
     Args:
         uri: CSV or Parquet file with the columns ``sensor_id``, ``data_time`` and ``label``, and where there are
-            several ``fleet`` and ``unit``, the transformer a sensor is on; further columns are left aside.
+            several ``fleet`` and ``unit``, the transformer a sensor is on.
+        conditions: Whether to keep the further columns, such as the load, and not to leave them aside.
 
     Returns:
-        Columns ``fleet``, ``sensor_id``, ``data_time`` (UTC), ``unit`` (empty where not given) and ``label``; one
-        row a sensor and time.
+        Columns ``fleet``, ``sensor_id``, ``data_time`` (UTC), ``unit`` (empty where not given) and ``label``, then
+        each further column as text, its name after :data:`CONDITION`; one row a sensor and time.
 
     Raises:
         XfmrError: Naming the file and, where there is one, the line.
@@ -51,7 +56,10 @@ def read_labels(uri: str) -> pd.DataFrame:
     if missing:
         raise XfmrError(f"{uri}: no column {', '.join(missing)}; the header must name sensor_id, data_time, label")
     absent = {column: "" for column in ("fleet", "unit") if column not in table}
-    return _checked(table.assign(**absent)[[*KEY, "unit", "label"]].astype(str).fillna(""), uri)
+    # A review queue that was filled in brings the scores it was chosen by: these are no conditions.
+    further = [str(name) for name in table if name not in {*_NAMED, *DIAGNOSES.names}] if conditions else []
+    table = table.assign(**absent)[[*_NAMED, *further]].astype(str).fillna("")
+    return _checked(table.rename(columns={name: CONDITION + name for name in further}), uri)
 
 
 def _read_frame(store: Store, name: str, uri: str) -> pd.DataFrame:
@@ -78,7 +86,7 @@ def _checked(table: pd.DataFrame, uri: str) -> pd.DataFrame:
             first = table[bad].iloc[0].to_dict()
             raise XfmrError(f"{uri}, line {first.pop('line')}: {what}: {first}")
     table = table.assign(data_time=times.astype("datetime64[us, UTC]"), label=table["label"].str.strip())
-    table = table.drop(columns="line").drop_duplicates()
+    table = table.drop(columns="line").drop_duplicates(_NAMED)
     twice = table.duplicated(KEY)
     if twice.any():
         row = table[twice].iloc[0]

@@ -150,6 +150,7 @@ class EvaluateSettings(Settings):
     """Compare scores with people's labels, beside plain baselines."""
 
     scores: str | None = Field(None, description="file that diagnose wrote; by default the run's own scores")
+    resamples: int = Field(1000, ge=100, description="bootstrap resamples behind the 95 % intervals")
 
 
 S = TypeVar("S", bound=Settings)

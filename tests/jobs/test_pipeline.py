@@ -36,7 +36,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def modified(run: Path) -> dict[str, int]:
     """When each file of a run was last written, settings apart."""
-    files = (path for path in run.rglob("*") if path.is_file() and path.name != "evaluation.json")
+    files = (path for path in run.rglob("*") if path.is_file())
     return {str(path): path.stat().st_mtime_ns for path in files if "features/_" not in str(path)}
 
 
@@ -67,8 +67,12 @@ def test_from_archive_to_diagnosis(fleet: Path, tmp_path: Path, capsys: pytest.C
     truth = str(fleet / "new/labels.csv")
     evaluate(EvaluateSettings(run=str(run), scores=str(out), labels=truth))
     report = json.loads((run / "evaluation.json").read_text())
-    assert set(report["detectors"]) == {"xfmr", "isolation forest", "one-class SVM"}
-    assert report["detectors"]["xfmr"]["all"]["records"] == 48
+    assert set(report["detectors"]) == {"xfmr", "isolation forest", "one-class SVM", "LOF", "PCA error"}
+    ours = report["detectors"]["xfmr"]
+    assert (ours["overall"]["records"], ours["units"]["units"]) == (48, 4)
+    assert set(ours["groups"]) >= {"sensor_id", "label", "severity"}
+    assert (run / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+    assert "rank correlation of unit score and fault share, 4 units" in capsys.readouterr().out
     assert report["in_history"] == 0
     assert report["fault_types"]["records"] == 48
 
@@ -88,6 +92,6 @@ def test_real_recordings_at_loads_the_history_has_not_shown(shared_data: Path, t
     pipeline(Settings(run=run, archive=[str(shared_data / "gearbox/archive")]))
     diagnose(DiagnoseSettings(run=run, archive=[str(shared_data / "gearbox/new")], out=out))
     evaluate(EvaluateSettings(run=run, scores=out, labels=str(shared_data / "gearbox/labels.csv")))
-    judged = json.loads((tmp_path / "run/evaluation.json").read_text())["detectors"]["xfmr"]["all"]
+    judged = json.loads((tmp_path / "run/evaluation.json").read_text())["detectors"]["xfmr"]["overall"]
     assert (judged["records"], judged["faults"]) == (192, 96)
     assert judged["auc"] > 0.88
