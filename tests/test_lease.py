@@ -50,6 +50,13 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
     return choose
 
 
+@pytest.fixture
+def restored_interrupt() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def other_driver(run: Store, kind: str) -> Iterator[subprocess.Popen[str]]:
     """Hold the run in another process."""
@@ -163,9 +170,13 @@ def test_a_lock_file_that_its_holder_removes_meanwhile(run: Store, monkeypatch: 
     assert len(calls) == 2
 
 
-def test_a_driver_whose_lease_was_taken_over_stops(use: Use, run: Store) -> None:
-    """It was paused for so long that it seemed dead."""
+@pytest.mark.parametrize("on_interrupt", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_driver_whose_lease_was_taken_over_stops(
+    use: Use, run: Store, restored_interrupt: None, on_interrupt: Callable[..., None]
+) -> None:
+    """It was paused for so long that it seemed dead; also where Ctrl-C is ignored, as in a script's background."""
     use("leased")
+    signal.signal(signal.SIGINT, on_interrupt)
 
     def be_taken_over() -> None:
         with sole_driver(run):

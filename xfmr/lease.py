@@ -39,6 +39,8 @@ PATIENCE_S = 30.0
 SETTLE_S = 2.0
 """How long two drivers that start at the same moment need to see each other's lease."""
 
+_TAKEN_OVER = signal.SIGUSR1
+
 _HELD: ContextVar[frozenset[str]] = ContextVar("_HELD", default=frozenset())
 
 
@@ -116,18 +118,38 @@ def _leased(store: Store) -> Iterator[None]:
     lease = _Lease(store)
     lease.take()
     beating = threading.Thread(target=lease.beat, daemon=True, name="lease")
-    beating.start()
     try:
-        yield
+        with _interruptible():
+            beating.start()
+            try:
+                yield
+            finally:
+                lease.ended.set()
+                beating.join()
     except KeyboardInterrupt:
         if lease.lost.is_set():
             raise _refusal(store, lease.holder()) from None
         raise
     finally:
-        lease.ended.set()
-        beating.join()
         if lease.is_mine():
             store.remove(LEASE)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the main thread be interrupted by a signal of our own: SIGINT is ignored in a script's background."""
+    if not _in_main_thread():
+        yield
+        return
+    before = signal.signal(_TAKEN_OVER, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(_TAKEN_OVER, before)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 @dataclass
@@ -141,6 +163,7 @@ class _Lease:
     store: Store
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     driver: int = field(default_factory=threading.get_ident)
+    in_main_thread: bool = field(default_factory=_in_main_thread)
     ended: threading.Event = field(default_factory=threading.Event)
     lost: threading.Event = field(default_factory=threading.Event)
     n_beats: int = 0
@@ -176,7 +199,8 @@ class _Lease:
                     self._renew()
                 else:
                     self.lost.set()
-                    signal.pthread_kill(self.driver, signal.SIGINT)
+                    if self.in_main_thread:  # where alone Python hears signals
+                        signal.pthread_kill(self.driver, _TAKEN_OVER)
                     return
 
     def is_mine(self) -> bool:
