@@ -216,6 +216,13 @@ class _Lease:
         self.store.write_json(LEASE, {"holder": _me(), "token": self.token, "beat": self.n_beats})
 
     def _read(self) -> dict[str, Any]:
+        # Not every store writes in one piece: what cannot be read is read again a moment later.
+        with suppress(XfmrError):
+            return self._words()
+        sleep(0.2)
+        return self._words()
+
+    def _words(self) -> dict[str, Any]:
         return dict(self.store.read_json(LEASE)) if self.store.exists(LEASE) else {}
 
 
