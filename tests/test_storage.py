@@ -41,12 +41,12 @@ def test_a_write_that_fails_leaves_the_old_content(store: Store) -> None:
     assert [info.base_name for info in store.files(hidden=True)] == ["table"]
 
 
-def test_sweep_removes_only_what_writers_left(store: Store, tmp_path: Path) -> None:
-    kept = ["run/.hidden", "run/a/visible.tmp", "run/a/table.parquet"]
-    for name in [*kept, "run/.table.0123.tmp", "run/a/.table.4567.tmp"]:
+def test_sweep_removes_only_what_writers_left_where_it_is_told(store: Store, tmp_path: Path) -> None:
+    kept = ["run/.hidden", "run/a/visible.tmp", "run/a/table.parquet", "run/others/.table.89.tmp"]
+    for name in [*kept, "run/.table.0123.tmp", "run/a/.table.4567.tmp", "run/a/b/.table.67.tmp"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    store.sweep()
+    store.sweep("a", "nothing")
     assert names(tmp_path) == sorted(kept)
 
 

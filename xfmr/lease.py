@@ -23,8 +23,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from pyarrow import fs
-
 from xfmr.errors import XfmrError
 from xfmr.storage import Store
 
@@ -54,7 +52,7 @@ def sole_driver(store: Store) -> Iterator[None]:
     if store.uri in _HELD.get():
         yield
         return
-    hold = _locked if isinstance(store.filesystem, fs.LocalFileSystem) else _leased
+    hold = _locked if store.is_local else _leased
     with hold(store):
         token = _HELD.set(_HELD.get() | {store.uri})
         try:
@@ -223,7 +221,7 @@ class _Lease:
         return self._words()
 
     def _words(self) -> dict[str, Any]:
-        return dict(self.store.read_json(LEASE)) if self.store.exists(LEASE) else {}
+        return dict(self.store.find_json(LEASE) or {})
 
 
 def _me() -> str:

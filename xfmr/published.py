@@ -38,9 +38,8 @@ class Models:
 
     def current_key(self, stage: str) -> str | None:
         """Return the key of a stage's current model, where there is one."""
-        if not self.store.exists(f"models/{stage}.json"):
-            return None
-        return str(self.store.read_json(f"models/{stage}.json")["key"])
+        current = self.store.find_json(f"models/{stage}.json")
+        return None if current is None else str(current["key"])
 
     def publish(self, stage: str, key: str, model: bytes, facts: dict[str, Any]) -> str:
         """Put a model in place and make it the current one; ``facts`` are for people. Returns its path."""

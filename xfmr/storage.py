@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from xfmr.errors import XfmrError
+from xfmr.object_store import below, line_of, open_filesystem, split_file
 
 
 def absolute_uri(uri: str) -> str:
@@ -46,15 +47,17 @@ class Store:
 
     @cached_property
     def _place(self) -> tuple[fs.FileSystem, str]:
-        try:
-            return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(self.uri))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise XfmrError(f"{self.uri}: not a path or URI that can be opened: {_line(error)}") from error
+        return open_filesystem(self.uri)
 
     @property
     def filesystem(self) -> fs.FileSystem:
         """The pyarrow filesystem that holds the store."""
         return self._place[0]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine, or one that the machine mounts."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def path(self, name: str = "") -> str:
         """Return the path of ``name`` within :attr:`filesystem`."""
@@ -64,12 +67,12 @@ class Store:
     @classmethod
     def of_file(cls, uri: str) -> tuple[Store, str]:
         """Return the folder of a single file as a store, and the file's name within it."""
-        folder, _, name = absolute_uri(uri).rpartition("/")
-        return cls(folder or "/"), name
+        folder, name = split_file(absolute_uri(uri))
+        return cls(folder), name
 
     def child(self, name: str) -> Store:
         """Return a folder of this store as a store of its own."""
-        return Store(f"{self.uri.rstrip('/')}/{name}")
+        return Store(below(self.uri, name))
 
     def exists(self, name: str = "") -> bool:
         """Tell whether a file or folder of this name is there."""
@@ -108,14 +111,25 @@ class Store:
         except OSError as error:
             raise self._failure("read", name, error) from error
 
+    def find(self, name: str) -> bytes | None:
+        """Return a file's bytes, or None where there is no such file: one request less than to ask first."""
+        try:
+            with self.open(name) as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failure("read", name, error) from error
+
     def write(self, name: str, data: bytes | pa.Buffer) -> None:
         """Put a whole file in place, replacing one of the same name."""
         target = self.path(name)
         folder, _, base = target.rpartition("/")
-        local = isinstance(self.filesystem, fs.LocalFileSystem)
+        local = self.is_local
         staged = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp" if local else target
         try:
-            self.filesystem.create_dir(folder, recursive=True)
+            if local:  # an object store has no folders, only names: making them would be a request for each level
+                self.filesystem.create_dir(folder, recursive=True)
             with self.filesystem.open_output_stream(staged) as stream:
                 stream.write(data)
             if local:
@@ -132,14 +146,39 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Remove a file where it exists."""
-        if self.exists(name):
-            self.filesystem.delete_file(self.path(name))
+        try:
+            with suppress(FileNotFoundError):
+                self.filesystem.delete_file(self.path(name))
+        except OSError as error:
+            raise self._failure("remove", name, error) from error
 
-    def sweep(self) -> None:
-        """Remove what killed writers left behind."""
-        for info in self.files(hidden=True):
-            if info.base_name.startswith(".") and info.base_name.endswith(".tmp"):
-                self.filesystem.delete_file(info.path)
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it, where it exists."""
+        try:
+            with suppress(FileNotFoundError):
+                self.filesystem.delete_dir(self.path(name))
+        except OSError as error:
+            raise self._failure("remove", name, error) from error
+
+    def folders(self, name: str) -> list[str]:
+        """Name the folders right below a folder, sorted; an absent one has none."""
+        selector = fs.FileSelector(self.path(name), allow_not_found=True)
+        try:
+            found = self.filesystem.get_file_info(selector)
+        except OSError as error:
+            raise self._failure("list", name, error) from error
+        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
+    def sweep(self, *folders: str) -> None:
+        """Remove what killed writers left behind: in the store's own folder, and at any depth of those given.
+
+        Another job may be writing elsewhere in the run, such as a pass of diagnose, which has a lease of its own.
+        """
+        if not self.is_local:
+            return
+        left = [path for folder in folders for path in Path(self.path(folder)).rglob(".*.tmp")]
+        for path in (*left, *Path(self.path()).glob(".*.tmp")):
+            path.unlink(missing_ok=True)
 
     def read_json(self, name: str) -> Any:
         """Parse a JSON file that xfmr wrote.
@@ -147,8 +186,20 @@ class Store:
         Raises:
             XfmrError: Where the file is missing or is not JSON.
         """
+        return self._parsed(name, self.read(name))
+
+    def find_json(self, name: str) -> Any | None:
+        """Parse a JSON file that xfmr wrote, or return None where there is no such file.
+
+        Raises:
+            XfmrError: Where the file is not JSON.
+        """
+        text = self.find(name)
+        return None if text is None else self._parsed(name, text)
+
+    def _parsed(self, name: str, text: bytes) -> Any:
         try:
-            return json.loads(self.read(name))
+            return json.loads(text)
         except ValueError as error:
             raise XfmrError(f"{self.path(name)} is damaged ({error}): remove it and run again") from error
 
@@ -175,8 +226,4 @@ class Store:
         self.write(name, sink.getvalue())
 
     def _failure(self, verb: str, name: str, error: Exception) -> XfmrError:
-        return XfmrError(f"cannot {verb} {self.path(name)}: {_line(error)}")
-
-
-def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        return XfmrError(f"cannot {verb} {self.path(name)}: {line_of(error)}")
