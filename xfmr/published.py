@@ -57,5 +57,9 @@ class Models:
         key = self.current_key(stage)
         if key is None:
             raise XfmrError(f"{self.store.path()} has no {stage} model: run {job} on it first")
+        return self.open(stage, key)
+
+    def open(self, stage: str, key: str) -> tuple[bytes, str]:
+        """Return the model of this key, whether it is the current one or not, and its path."""
         name = f"models/{stage}-{key}/{MODEL_FILE}"
         return self.store.read(name), self.store.path(name)
