@@ -20,10 +20,9 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
 from xfmr import features
-from xfmr.cleaning import clean
 from xfmr.detectors.bank import fit_bank
-from xfmr.harmonics import HARMONIC_COLUMNS, harmonic_values, level_free_harmonics
-from xfmr.history import CleanHistory, History
+from xfmr.harmonics import HARMONIC_COLUMNS, bank_views
+from xfmr.history import History, clean_by_view
 from xfmr.inputs import branch_values, sensor_keys
 from xfmr.normal import Standardiser
 from xfmr.records import Record, read_records, record_id
@@ -59,11 +58,9 @@ def table_of(signals: np.ndarray, rows: pd.DataFrame) -> pa.Table:
 
 def bank(past: pa.Table, new: pa.Table) -> Scores:
     """Score by the default detector."""
-    history = History(harmonic_values(past, mains_hz=50), past.select(IDENTITY_COLUMNS).to_pandas())
-    free = level_free_harmonics(history.values)
-    standardiser = Standardiser.fit(free, history.keys)
-    kept, _ = clean(standardiser.apply(free, history.keys), history.keys)
-    cleaned = CleanHistory(history.only(kept), standardiser, history.rows[~kept])
+    views = bank_views(mains_hz=50, sample_rate_hz=RATE_HZ)
+    values = np.hstack([view.values(past) for view in views])
+    cleaned = clean_by_view(History(values, past.select(IDENTITY_COLUMNS).to_pandas()), views[0])
     return fit_bank(cleaned, mains_hz=50, sample_rate_hz=RATE_HZ, size=20_000).score(new)
 
 

@@ -28,7 +28,7 @@ def featurize(settings: Settings) -> None:
     files = list_files(archives)
     save_settings(settings)
     rows = FeatureRows(settings.sample_rate_hz, settings.record_length, columns_of(settings))
-    key = f"features 2, {rows}"
+    key = f"features 3, {rows}"
     pending = plan(settings.store, files, key=key, group_bytes=settings.group_bytes, label="featurize")
     process(pending, GroupFeaturizer(settings.store, archives, rows), label="featurize")
     say("featurize", f"{close(settings.store)}; features in {settings.store.path('features')}")

@@ -18,7 +18,8 @@ from xfmr.cluster import cluster
 from xfmr.detectors.bank import fit_bank
 from xfmr.detectors.svdd import assemble
 from xfmr.feature_set import FeatureSet
-from xfmr.history import load_clean_harmonics
+from xfmr.harmonics import bank_views
+from xfmr.history import load_bank_history
 from xfmr.inputs import ModelInputs
 from xfmr.models.checkpoint import from_bytes
 from xfmr.progress import say
@@ -39,15 +40,16 @@ def fit_neighbours(settings: Settings) -> None:
     """Keep a bank of the cleaned history."""
     models, options, rate = Models(settings.store), settings.bank, settings.sample_rate_hz
     features, most = FeatureSet(settings.store), settings.pretrain.max_records
-    clean = load_clean_harmonics(features, mains_hz=options.mains_hz, struck=struck_ids(settings), max_records=most)
-    key = key_of("bank", options.model_dump(), rate, clean.history.digest())
+    views = bank_views(mains_hz=options.mains_hz, sample_rate_hz=rate)
+    clean = load_bank_history(features, views, struck=struck_ids(settings), max_records=most)
+    key = key_of("bank 2", options.model_dump(), rate, clean.history.digest())
     if models.is_current("detector", key):
         say("fit_detector", "skipped, the bank of these settings and records is there")
         return
     save_settings(settings)
     bank = fit_bank(clean, mains_hz=options.mains_hz, sample_rate_hz=rate, size=options.size)
     settings.store.write_table(f"models/detector-{key}/set_aside.parquet", pa.Table.from_pandas(clean.set_aside))
-    n_bank, n_history, n_aside = len(bank.bank_ids), len(bank.history_ids), len(clean.set_aside)
+    n_bank, n_history, n_aside = len(bank.whole.ids), len(bank.history_ids), len(clean.set_aside)
     path = models.publish("detector", key, bank.to_bytes(), {"kind": "bank", "records": n_bank})
     aside = f"{n_aside} more set aside as unlike the rest of their sensor"
     say("fit_detector", f"bank of {n_bank} of {n_history} records, {aside}; detector in {path}")

@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xfmr.cleaning import clean
+from xfmr.daytime import Times
 from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
-from xfmr.harmonics import HARMONIC_COLUMNS, harmonic_values, level_free_harmonics
+from xfmr.harmonics import HARMONIC_COLUMNS, View
 from xfmr.inputs import BRANCH_COLUMNS, branch_values
 from xfmr.normal import SensorKey, Standardiser
 from xfmr.schema import IDENTITY_COLUMNS
@@ -46,6 +47,11 @@ class History:
     def keys(self) -> list[SensorKey]:
         """Each row's sensor."""
         return list(zip(self.rows["fleet"], self.rows["sensor_id"], strict=True))
+
+    @property
+    def times(self) -> Times:
+        """Each row's time in UTC, shape (n,)."""
+        return self.rows["data_time"].to_numpy("datetime64[us]")
 
     @property
     def record_ids(self) -> RecordIds:
@@ -94,7 +100,7 @@ def load_clean_history(
     read = partial(_read, features, chosen=_chosen(features, struck, max_records))
     spectra = read(BRANCH_COLUMNS["spectrum"], partial(branch_values, "spectrum", image_size=image_size))
     standardiser = Standardiser.fit(spectra.values, spectra.keys)
-    kept, distance = clean(standardiser.apply(spectra.values, spectra.keys), spectra.keys)
+    kept, distance = clean(standardiser.apply(spectra.values, spectra.keys), spectra.keys, spectra.times)
     history = spectra.only(kept)
     if branch != "spectrum":
         values_of = partial(branch_values, branch, image_size=image_size)
@@ -105,28 +111,36 @@ def load_clean_history(
     return CleanHistory(history, standardiser, spectra.rows.assign(distance=distance)[~kept])
 
 
-def load_clean_harmonics(
-    features: FeatureSet, *, mains_hz: float, struck: RecordIds, max_records: int
+def load_bank_history(
+    features: FeatureSet, views: Sequence[View], *, struck: RecordIds, max_records: int
 ) -> CleanHistory:
-    """Read log spectra and mains lines of the records that a bank may hold, cleaned by both.
+    """Read what a bank may hold, cleaned by the first of its views.
 
     Args:
         features: The run's features.
-        mains_hz: Mains frequency in Hz.
+        views: What the bank sees of a record.
         struck: Records that must not be learned from.
         max_records: The most to keep, chosen as :func:`load_clean_history` does.
 
     Returns:
-        Values as :func:`xfmr.harmonics.harmonic_values` gives, and the standardiser of their level-free form.
+        The values of all views side by side, and the standardiser of the first one's level-free values.
 
     Raises:
         XfmrError: Where nothing is left.
     """
-    chosen = _chosen(features, struck, max_records)
-    history = _read(features, HARMONIC_COLUMNS, partial(harmonic_values, mains_hz=mains_hz), chosen=chosen)
-    free = level_free_harmonics(history.values)
+
+    def values_of(table: pa.Table) -> NDArray[np.float64]:
+        return np.hstack([view.values(table) for view in views])
+
+    history = _read(features, HARMONIC_COLUMNS, values_of, chosen=_chosen(features, struck, max_records))
+    return clean_by_view(history, views[0])
+
+
+def clean_by_view(history: History, view: View) -> CleanHistory:
+    """Set the records aside that are unlike their sensor's rest by one view, whose values come first."""
+    free = view.level_free(history.values[:, : view.width])
     standardiser = Standardiser.fit(free, history.keys)
-    kept, distance = clean(standardiser.apply(free, history.keys), history.keys)
+    kept, distance = clean(standardiser.apply(free, history.keys), history.keys, history.times)
     return CleanHistory(history.only(kept), standardiser, history.rows.assign(distance=distance)[~kept])
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xfmr import features
+from xfmr.daytime import Times
 from xfmr.normal import SensorKey, Standardiser, level_free
 from xfmr.schema import CWT_SHAPE, SENSOR_COLUMNS, stft_shape, to_numpy
 from xfmr.training.options import Branch
@@ -23,6 +24,12 @@ BRANCH_COLUMNS: dict[Branch, list[str]] = {"spectrum": ["log_spectrum"], "image"
 def sensor_keys(table: pa.Table) -> list[SensorKey]:
     """Return the sensor of each row."""
     return list(zip(*(table[name].to_pylist() for name in SENSOR_COLUMNS), strict=True))
+
+
+def record_times(table: pa.Table) -> Times:
+    """Return the time of each row in UTC."""
+    times: Times = table["data_time"].to_numpy()
+    return times
 
 
 def branch_values(branch: Branch, table: pa.Table, *, image_size: int) -> NDArray[Any]:

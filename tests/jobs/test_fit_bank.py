@@ -7,12 +7,13 @@ import pytest
 from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_archive
 
 from jobs.fit_detector import fit_neighbours
+from xfmr.harmonics import HARMONIC_COLUMNS
 from xfmr.labels import held_out_ids, read_labels
 from xfmr.published import Models
 from xfmr.scoring import GroupScorer, load_detector
 from xfmr.settings import Settings
 
-COLUMNS = ("signal", "log_spectrum", "zerone")
+COLUMNS = ("signal", *HARMONIC_COLUMNS)
 
 
 @pytest.fixture(scope="module")
