@@ -14,11 +14,13 @@ from disks import largest_file
 from processes import outputs
 
 from xfmr import features
-from xfmr.archive import ArchiveFile, Group, Ledger
+from xfmr.archive import ArchiveFile
 from xfmr.errors import XfmrError
 from xfmr.feature_set import Counts, feature_file, quarantine_file
 from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows, read_group
-from xfmr.records import MAX_LINE_BYTES, Reason, Record, record_id
+from xfmr.ledger import Ledger
+from xfmr.plan import Group
+from xfmr.records import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, Reason, Record, record_id
 from xfmr.schema import CWT_SHAPE, features_schema, stft_shape, to_numpy
 
 GOOD = json.loads(line("s", 0, 1))
@@ -56,7 +58,9 @@ def damaged_archive(folder: Path) -> tuple[Path, list[tuple[str, int, str]]]:
     (folder / "long.jsonl.gz").write_bytes(gzip.compress(overlong, 1))
     cut = gzip.compress(b"".join(line("s1", 41 + i, 902 + i) + b"\n" for i in range(8)))
     (folder / "cut.jsonl.gz").write_bytes(cut[:20])
+    (folder / "long.json.gz").write_bytes(gzip.compress(b"[" + b" " * MAX_DOCUMENT_BYTES + b"]", 1))
     expected += [("long.jsonl.gz", 2, "line_too_long"), ("cut.jsonl.gz", 1, "unreadable_file")]
+    expected += [("long.json.gz", 1, "document_too_long")]
     return folder, sorted(expected)
 
 
