@@ -116,7 +116,7 @@ def settings_of(store: Store) -> dict[str, Any]:
 
 
 def update_plan(
-    store: Store, files: Iterable[ArchiveFile], *, key: str, group_bytes: int
+    store: Store, files: Iterable[ArchiveFile], *, key: str, group_bytes: int, write: bool = True
 ) -> tuple[list[Group], list[Group]]:
     """Bring a run's manifest up to date with an archive.
 
@@ -125,6 +125,7 @@ def update_plan(
         files: All files of the archive as they are now.
         key: What the rows depend on besides the files; the plans of other keys stay as they are.
         group_bytes: Size of a group in bytes.
+        write: Whether to do it; else the run stays as it is, and the answer tells what would be.
 
     Returns:
         All groups, and those of them that are not finished.
@@ -132,9 +133,11 @@ def update_plan(
     ledger = Ledger(store)
     known = ledger.read_plan(key)
     groups = plan_groups(files, known=known, key=key, group_bytes=group_bytes)
-    if dropped := {group.name for group in known} - {group.name for group in groups}:
+    dropped = {group.name for group in known} - {group.name for group in groups}
+    if write and dropped:
         _reopen(store, [group for group in known if group.name not in dropped], key)
-    ledger.write_plan(groups, key)
+    if write:
+        ledger.write_plan(groups, key)
     signed = ledger.signed()
     return groups, [group for group in groups if group.name not in signed]
 

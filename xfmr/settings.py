@@ -145,6 +145,10 @@ class Settings(BaseSettings):
 class FeaturizeSettings(Settings):
     """Make the features of an archive."""
 
+    run: str = Field("", description="run folder, a path or URI; made where it does not exist")
+    plan: CliToggleFlag[bool] = Field(
+        False, description="say what there is to do and how long it will take, and write nothing; needs no --run"
+    )
     drop_other_features: CliToggleFlag[bool] = Field(
         False, description="remove the features that were made with other settings"
     )

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from processes import featurize_command, wait_for
+from processes import featurize_command, outputs, wait_for
 
-from jobs.featurize import featurize
+from jobs.featurize import featurize, main
 from jobs.groups import process
 from xfmr.archive import ArchiveFile
 from xfmr.errors import XfmrError
@@ -120,6 +120,38 @@ def test_other_settings_make_another_set(archive: Path, tmp_path: Path, capsys: 
     assert "2 groups, 2 finished before, 0 to do" in capsys.readouterr().out
     featurize(other.model_copy(update={"drop_other_features": True}))
     assert {path.stem for path in (run / "features").glob("*.parquet")} == set(features.groups)
+
+
+def test_what_there_is_to_do_is_said_and_nothing_done(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = outputs(tmp_path)
+    main(FeaturizeSettings(archive=[str(archive)], plan=True, group_bytes=GROUP_BYTES))
+    said = capsys.readouterr().out
+    assert "6 files, 0.00" in said
+    assert "in 2 groups, 0 finished before" in said
+    assert "to do: about 24 records" in said
+    assert "CPU cores like the" in said
+    assert "with GPUs: not known" in said
+    assert outputs(tmp_path) == before
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_what_is_finished_is_no_longer_to_do(
+    archive: Path, recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, settings = tmp_path / "run", FeaturizeSettings(**settings_of(tmp_path / "run", archive).model_dump())
+    main(settings)
+    shutil.copyfile(recordings[6], archive / recordings[6].name)
+    before = outputs(run)
+    capsys.readouterr()
+    main(settings.model_copy(update={"plan": True}))
+    said = capsys.readouterr().out
+    assert "in 3 groups, 2 finished before" in said
+    assert "to do: about 4 records" in said
+    main(settings.model_copy(update={"plan": True, "sample_rate_hz": 4096.0}))
+    assert "0 finished before" in capsys.readouterr().out
+    assert outputs(run) == before
 
 
 @pytest.mark.usefixtures("ray_cluster")
