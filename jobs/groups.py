@@ -11,10 +11,11 @@ from xfmr.archive import ArchiveFile, list_archive
 from xfmr.cluster import cluster, map_groups
 from xfmr.estimate import Estimate, duration, estimate
 from xfmr.feature_set import update_plan
-from xfmr.featurizer import FeatureRows, count_newlines
+from xfmr.featurizer import FeatureRows
 from xfmr.ledger import Ledger
 from xfmr.plan import Group, numbered, plan_groups, uncounted
 from xfmr.progress import progress, say
+from xfmr.reading import count_newlines
 from xfmr.settings import Settings
 from xfmr.storage import Store
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from xfmr.archive import list_archive
 from xfmr.feature_set import Counts, FeatureSet, close, quarantine_file, update_plan
-from xfmr.featurizer import FeatureRows, GroupFeaturizer, count_newlines
+from xfmr.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.ledger import Ledger
 from xfmr.plan import Group, numbered, uncounted
+from xfmr.reading import count_newlines
 from xfmr.storage import Store
 
 SAMPLE_RATE_HZ = 8192.0

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xfmr.archive import ArchiveFile
-from xfmr.errors import XfmrError
 from xfmr.feature_set import feature_file, quarantine_file
 from xfmr.features import FEATURE_COLUMNS, N_SAMPLES, feature_columns
 from xfmr.features.device import compute_batches
 from xfmr.ledger import Ledger, Receipt
 from xfmr.plan import Group
-from xfmr.records import START_CHARACTERS, Reason, Record, Reject, SignalRows, read_records, record_id
+from xfmr.reading import Line, read_group
+from xfmr.records import Record, record_id
 from xfmr.row_files import ROW_GROUP_RECORDS, write_rows
 from xfmr.schema import QUARANTINE, features_schema, fixed_size_column
 from xfmr.storage import Store
@@ -33,67 +33,6 @@ _REJECTS_AT_A_TIME = 4096
 
 VALUE_COLUMNS = ("signal", *FEATURE_COLUMNS)
 """The columns of a row that are made of its signal."""
-
-Line = tuple[ArchiveFile, Record | Reject]
-
-
-def read_group(group: Group, archives: Mapping[str, str], *, rows: SignalRows | None = None) -> Iterator[Line]:
-    """Read a group's files, or its part of one, in order, each line as a record or the reason it is none.
-
-    A file that is gone or may not be read is one reject of line 0. Any other failure of the storage may pass, so it
-    stops the job: the next run tries the group again.
-
-    Args:
-        group: The files.
-        archives: URI of each fleet's archive.
-        rows: Where signals are written, as :func:`xfmr.records.read_records` takes it.
-
-    Raises:
-        XfmrError: Where the storage fails.
-    """
-    for file in group.files:
-        store = Store(archives[file.fleet])
-        try:
-            with store.open_seekable(file.path) if group.part else store.open(file.path) as stream:
-                for item in read_records(stream, name=file.path, part=group.part, rows=rows):
-                    yield file, item
-        except (FileNotFoundError, PermissionError) as error:
-            yield file, Reject(Reason.UNREADABLE_FILE, 0, str(error)[:START_CHARACTERS])
-        except OSError as error:
-            raise _unreadable(store, file, error) from error
-
-
-def count_newlines(item: str, archives: Mapping[str, str]) -> pa.Table:
-    """Count the line ends in a group that is part of a file, for :func:`xfmr.plan.numbered`.
-
-    Args:
-        item: The group as :meth:`Group.to_json` wrote it.
-        archives: URI of each fleet's archive.
-
-    Returns:
-        One row of ``group``, ``newlines`` and ``n_bytes``.
-
-    Raises:
-        XfmrError: Where the storage fails; a file that is gone or may not be read has none.
-    """
-    group, newlines = Group.from_json(item), 0
-    for file in group.files:
-        store = Store(archives[file.fleet])
-        try:
-            with store.open_seekable(file.path) as stream:
-                newlines = group.part.count_newlines(stream) if group.part else 0
-        except (FileNotFoundError, PermissionError):
-            continue
-        except OSError as error:
-            raise _unreadable(store, file, error) from error
-    return pa.Table.from_pylist([{"group": group.name, "newlines": newlines, "n_bytes": group.n_bytes}])
-
-
-def _unreadable(store: Store, file: ArchiveFile, error: OSError) -> XfmrError:
-    return XfmrError(
-        f"cannot read {file.path} of archive {store.uri}: {error}; run the same command again to go on, or move the "
-        "file away"
-    )
 
 
 class Batch(NamedTuple):
