@@ -13,7 +13,8 @@ from __future__ import annotations
 import sys
 
 from jobs.command import run_job, sole_job
-from jobs.groups import list_files, plan, process, show_plan
+from jobs.groups import list_files, plan, process
+from jobs.preview import show_plan
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
 from xfmr.feature_set import close

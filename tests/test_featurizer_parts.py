@@ -11,6 +11,7 @@ from processes import outputs
 
 from xfmr import plan
 from xfmr.feature_set import Counts, quarantine_file
+from xfmr.storage import Store
 
 N_LINES = 60
 
@@ -50,6 +51,16 @@ def test_rows_and_line_numbers_are_those_of_the_whole_file(
         ("long.jsonl", 11, "missing_sensor_id"),
         ("short.jsonl", 2, "invalid_json"),
     ]
+
+
+def test_the_outputs_are_the_same_on_an_object_store(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where rows are collected in a file of this machine first, and then put in place."""
+    Run(tmp_path / "disk", {"": archive}).featurize()
+    monkeypatch.setattr(Store, "_is_local", False)
+    Run(tmp_path / "store", {"": archive}).featurize()
+    assert outputs(tmp_path / "store") == outputs(tmp_path / "disk")
 
 
 def test_parts_keep_their_groups_and_numbers(archive: Path, tmp_path: Path) -> None:

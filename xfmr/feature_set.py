@@ -98,12 +98,14 @@ def _publish(store: Store, groups: Sequence[Group], facts: Mapping[str, Any]) ->
 def _remove_unplanned(ledger: Ledger) -> None:
     """Remove what is left of groups that are in no plan any more, receipts before the outputs they vouch for."""
     store, planned = ledger.store, ledger.planned()
-    for group in ledger.signed() - planned.keys():
-        ledger.revoke(group)
-    for folder in ("features", "quarantine"):
-        for info in store.files(folder):
-            if info.extension == "parquet" and info.base_name.removesuffix(".parquet") not in planned:
-                store.filesystem.delete_file(info.path)
+    list(in_threads(ledger.revoke, ledger.signed() - planned.keys()))
+    outputs = [info for folder in ("features", "quarantine") for info in store.files(folder)]
+    unplanned = [
+        info.path
+        for info in outputs
+        if info.extension == "parquet" and info.base_name.removesuffix(".parquet") not in planned
+    ]
+    list(in_threads(store.filesystem.delete_file, unplanned))
 
 
 def _closed(store: Store) -> dict[str, Any]:
@@ -153,8 +155,7 @@ def _reopen(store: Store, groups: Sequence[Group], key: str) -> None:
     shortened = [group for group, n in zip(receipts, rows, strict=True) if n < receipts[group].records]
     if shortened and _closed(store).get("set") == key:
         store.remove(SUCCESS)
-    for group in shortened:
-        ledger.revoke(group)
+    list(in_threads(ledger.revoke, shortened))
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,20 @@ def test_again_there_is_nothing_to_do_and_more_is_added(
 
 
 @pytest.mark.usefixtures("ray_cluster")
+def test_a_long_file_is_cut(recordings: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    with (tmp_path / "archive/long.jsonl").open("w") as file:
+        for path in recordings[:10]:
+            file.write(path.read_text() + "\n")
+    featurize(settings_of(tmp_path / "run", tmp_path / "archive"))
+    features = FeatureSet(Store(str(tmp_path / "run")))
+    assert len(features.groups) == 2
+    assert sorted(n for table in features.tables(["line"]) for n in table["line"].to_pylist()) == [
+        number for number in range(1, 51) if number % 5
+    ]
+
+
+@pytest.mark.usefixtures("ray_cluster")
 def test_other_settings_make_another_set(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, settings = tmp_path / "run", settings_of(tmp_path / "run", archive)
     other = FeaturizeSettings(**settings.model_dump() | {"record_length": 4096, "health": False})
