@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check bench bench-detect clean
+.PHONY: setup demo test test-slow check bench bench-archive bench-detect clean
 
 setup: .venv/installed
 
@@ -37,6 +37,9 @@ test-slow: setup
 
 bench: setup
 	$(BIN)/python -m bench.steps
+
+bench-archive: setup
+	$(BIN)/python -m bench.archive
 
 # The gearbox recordings: archive/, new/ and labels.csv.
 GEARBOX ?= ../shared/data/gearbox

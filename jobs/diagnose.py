@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from jobs.command import run_job
-from jobs.featurize import list_files, plan, process
+from jobs.groups import list_files, plan, process
 from xfmr.archive import parse_archives
 from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, check_output, merge, write_output
 from xfmr.feature_set import close
@@ -28,13 +28,13 @@ def diagnose(settings: DiagnoseSettings) -> None:
     run, archives = settings.store, parse_archives(settings.required_archive())
     # Whatever is missing or damaged shows here, before any work.
     DiagnosisRows(run, settings.sample_rate_hz, settings.record_length)
-    files = list_files(archives)
+    files = list_files(archives, label="diagnose")
     models = [Models(run).current_key(stage) for stage in ("detector", "finetune")]
     key = key_of(archives, models, str(read_thresholds(run)), settings.sample_rate_hz, settings.record_length)
     work = run.child(f"diagnosed/{key}")
     args = (work, archives, run, settings.sample_rate_hz, settings.record_length)
     with sole_driver(work):
-        pending = plan(work, files, key=key, group_bytes=settings.group_bytes, label="diagnose")
+        pending = plan(work, files, archives, key=key, group_bytes=settings.group_bytes, label="diagnose")
         process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)
         counts = close(work)
         diagnoses = merge(work)

@@ -34,7 +34,8 @@ def pretrain(settings: Settings) -> None:
     """Train the autoencoder of the branch and publish its encoder."""
     clean, options = stage_one_history(settings), settings.pretrain
     history, epochs = clean.history, settings.epochs or options.epochs
-    key = key_of(settings.branch, settings.image_size, settings.seed, epochs, options.model_dump(), history.digest())
+    inputs_of = (settings.branch, settings.image_size, settings.sample_rate_hz, history.digest())
+    key = key_of(*inputs_of, settings.seed, epochs, options.model_dump())
     models = Models(settings.store)
     if models.is_current("pretrain", key):
         say("pretrain", "skipped, the encoder of these settings and records is there")

@@ -41,6 +41,38 @@ def test_a_write_that_fails_leaves_the_old_content(store: Store) -> None:
     assert [info.base_name for info in store.files(hidden=True)] == ["table"]
 
 
+@pytest.fixture(params=[True, False], ids=["disk", "object store"])
+def local(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a folder is taken for what it is or for an object store, where files are put and not renamed."""
+    monkeypatch.setattr(Store, "_is_local", request.param)
+    return bool(request.param)
+
+
+def test_what_is_written_piece_by_piece_appears_at_the_end(store: Store, tmp_path: Path, local: bool) -> None:
+    with store.writing("a/b") as stream:
+        for _ in range(40):
+            stream.write(bytes(2**18))
+        assert names(tmp_path) == [name for name in names(tmp_path) if local and name.startswith("run/a/.b.")]
+    assert store.read("a/b") == bytes(40 * 2**18)
+    assert names(tmp_path) == ["run/a/b"]
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_cannot_be_finished_does_not_appear(store: Store, tmp_path: Path, error: type[BaseException]) -> None:
+    store.write("a", b"before")
+
+    def fail() -> None:
+        with store.writing("a") as stream:
+            stream.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert names(tmp_path) == ["run/a"]
+    assert store.read("a") == b"before"
+
+
 def test_sweep_removes_only_what_writers_left(store: Store, tmp_path: Path) -> None:
     kept = ["run/.hidden", "run/a/visible.tmp", "run/a/table.parquet"]
     for name in [*kept, "run/.table.0123.tmp", "run/a/.table.4567.tmp"]:

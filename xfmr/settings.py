@@ -17,6 +17,7 @@ from pydantic_settings import (
     BaseSettings,
     CliApp,
     CliSettingsSource,
+    CliToggleFlag,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -24,6 +25,7 @@ from pydantic_settings import (
 
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
+from xfmr.feature_set import settings_of
 from xfmr.storage import Store, absolute_uri
 from xfmr.thresholds import Method
 from xfmr.training.options import (
@@ -37,8 +39,8 @@ from xfmr.training.options import (
 
 SETTINGS_FILE = "settings.yaml"
 
-# What the features depend on: a run folder holds one set of features, so these cannot change within it.
-FIXED_BY_FEATURES = ("archive", "sample_rate_hz", "record_length", "health")
+# What a row of features depends on. Each choice of them makes a set of its own.
+FEATURE_SETTINGS = ("sample_rate_hz", "record_length", "health")
 
 # What belongs to the call and the machine it is made on, and not to the run.
 NOT_INHERITED = {"run", "config", "workers"}
@@ -140,6 +142,18 @@ class Settings(BaseSettings):
         return self.archive
 
 
+class FeaturizeSettings(Settings):
+    """Make the features of an archive."""
+
+    run: str = Field("", description="run folder, a path or URI; made where it does not exist")
+    plan: CliToggleFlag[bool] = Field(
+        False, description="say what there is to do and how long it will take, and write nothing; needs no --run"
+    )
+    drop_other_features: CliToggleFlag[bool] = Field(
+        False, description="remove the features that were made with other settings"
+    )
+
+
 class DiagnoseSettings(Settings):
     """Diagnose a new archive with the models of a run."""
 
@@ -188,6 +202,8 @@ def _saved(run: str | None, *, inherit_archive: bool) -> dict[str, Any]:
     if store is None or not store.exists(SETTINGS_FILE):
         return {}
     saved = _mapping(store.read(SETTINGS_FILE), store.path(SETTINGS_FILE))
+    # The features that are there count, where a job was killed before it had made others.
+    saved |= settings_of(store)
     dropped = NOT_INHERITED if inherit_archive else {*NOT_INHERITED, "archive"}
     return {name: value for name, value in saved.items() if name not in dropped}
 
@@ -224,15 +240,25 @@ def _complaint(item: Any) -> str:
     return f"{flag}: {item['msg'][0].lower()}{item['msg'][1:]}, not {item['input']!r}"
 
 
-def save_settings(settings: Settings) -> None:
+def feature_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings that a row of features depends on."""
+    return settings.model_dump(include=set(FEATURE_SETTINGS))
+
+
+def save_settings(settings: Settings, *, new_features: bool = False) -> None:
     """Write the run's effective settings to ``RUN/settings.yaml``.
 
+    Args:
+        settings: What the job was asked for.
+        new_features: Whether the job makes features, and so may have other settings of theirs.
+
     Raises:
-        XfmrError: Where the run's features were made with other settings; nothing is written then.
+        XfmrError: Where the run is of another archive, or its features were made with other settings; nothing is
+            written then.
     """
     saved = _saved(settings.run, inherit_archive=True)
     values = settings.model_dump(mode="json", include=Settings.model_fields.keys() - {"config"})
-    for name in FIXED_BY_FEATURES:
+    for name in ("archive", *(() if new_features else FEATURE_SETTINGS)):
         if saved.get(name, values[name]) != values[name]:
             raise XfmrError(
                 f"run {settings.run} was made with {name} {saved[name]}, not {values[name]}: "

@@ -8,18 +8,24 @@ lists and :meth:`Store.sweep` removes.
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from tempfile import TemporaryFile
+from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from xfmr.errors import XfmrError
+
+_UPLOAD_BYTES = 8 * 2**20
 
 
 def absolute_uri(uri: str) -> str:
@@ -100,6 +106,14 @@ class Store:
         """
         return cast(BinaryIO, self.filesystem.open_input_stream(self.path(name), compression=None))
 
+    def open_seekable(self, name: str) -> BinaryIO:
+        """Open a file for reading at any place.
+
+        Raises:
+            OSError: Where it cannot be opened.
+        """
+        return cast(BinaryIO, self.filesystem.open_input_file(self.path(name)))
+
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         try:
@@ -110,20 +124,49 @@ class Store:
 
     def write(self, name: str, data: bytes | pa.Buffer) -> None:
         """Put a whole file in place, replacing one of the same name."""
+        if self._is_local:
+            with self.writing(name) as stream:
+                stream.write(data)
+        else:
+            self._upload(BytesIO(data), name)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """Yield a file to write piece by piece; it is put in place when the block ends, and not if the block raises.
+
+        Until then it is a hidden neighbour or, for an object store, a nameless file on this machine.
+        """
+        if not self._is_local:
+            with TemporaryFile() as spool:
+                yield cast(BinaryIO, spool)
+                self._upload(spool, name)
+            return
         target = self.path(name)
         folder, _, base = target.rpartition("/")
-        local = isinstance(self.filesystem, fs.LocalFileSystem)
-        staged = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp" if local else target
+        staged = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp"
         try:
             self.filesystem.create_dir(folder, recursive=True)
             with self.filesystem.open_output_stream(staged) as stream:
-                stream.write(data)
-            if local:
-                self.filesystem.move(staged, target)
+                yield cast(BinaryIO, stream)
+            self.filesystem.move(staged, target)
+        except BaseException as error:
+            self._forget(staged)
+            if isinstance(error, OSError):
+                raise self._failure("write", name, error) from error
+            raise
+
+    def _upload(self, spool: IO[bytes], name: str) -> None:
+        spool.seek(0)
+        try:
+            self.filesystem.create_dir(self.path(name).rpartition("/")[0], recursive=True)
+            with self.filesystem.open_output_stream(self.path(name)) as stream:
+                shutil.copyfileobj(spool, stream, _UPLOAD_BYTES)
         except OSError as error:
-            if local:
-                self._forget(staged)
             raise self._failure("write", name, error) from error
+
+    @property
+    def _is_local(self) -> bool:
+        return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def _forget(self, path: str) -> None:
         """Remove the part of a file that a failed writer has left: on a full disk its room is wanted."""
