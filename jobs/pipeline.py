@@ -2,8 +2,8 @@
 
     python -m jobs.pipeline --archive data/archive --run runs/first --labels labels.csv
 
-A step is skipped when its output is there, so the same command after a crash goes on where it stopped. The encoder is
-trained only for what needs it: Deep SVDD, and the classifier where there are labels.
+A step is skipped when its output is there, so the same command after a crash goes on where it stopped. The encoders
+are trained only for what needs them: the detectors `ae` and `svdd`, and the classifier where there are labels.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xfmr import features
-from xfmr.normal import SensorKey, Standardiser, level_free
+from xfmr.normal import SensorKey, Standardiser, as_sensors, level_free
 from xfmr.schema import CWT_SHAPE, SENSOR_COLUMNS, stft_shape, to_numpy
 from xfmr.training.options import Branch
 
@@ -90,7 +90,6 @@ class ModelInputs:
         """Rebuild from :meth:`description` and :meth:`tensors`."""
         standardiser = None
         if "standardiser.median" in tensors:
-            sensors = tuple((str(fleet), str(sensor)) for fleet, sensor in description["sensors"])
             median, scale = tensors["standardiser.median"].numpy(), tensors["standardiser.scale"].numpy()
-            standardiser = Standardiser(sensors, median, scale)
+            standardiser = Standardiser(as_sensors(description["sensors"]), median, scale)
         return cls(description["branch"], description["image_size"], standardiser)

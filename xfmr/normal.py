@@ -6,7 +6,7 @@ sensor's own past. A sensor with little history borrows the fleet's statistics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,11 @@ class Standardiser:
         rows = np.array([position.get(key, len(self.sensors)) for key in keys], dtype=np.int64)
         standardised: NDArray[np.float32] = ((values - self.median[rows]) / self.scale[rows]).clip(-CLIP, CLIP)
         return standardised.astype(np.float32, copy=False)
+
+
+def as_sensors(pairs: Iterable[Sequence[str]]) -> tuple[SensorKey, ...]:
+    """Read sensors as a model's header holds them."""
+    return tuple((str(fleet), str(sensor)) for fleet, sensor in pairs)
 
 
 def rows_by_sensor(keys: Sequence[SensorKey]) -> dict[SensorKey, NDArray[np.int64]]:

@@ -27,12 +27,15 @@ from xfmr.errors import XfmrError
 from xfmr.storage import Store, absolute_uri
 from xfmr.thresholds import Method
 from xfmr.training.options import (
+    DEFAULT_FOLDS,
     BankSettings,
     Branch,
     DetectorKind,
+    EnsembleSettings,
     FinetuneSettings,
     PretrainSettings,
     SvddSettings,
+    VaeSettings,
 )
 
 SETTINGS_FILE = "settings.yaml"
@@ -87,9 +90,18 @@ class Settings(BaseSettings):
     health: bool = Field(True, description="whether features hold the health indices, which models do not read")
     image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
     detector: DetectorKind = Field(
-        "bank", description="bank: distance to the sensor's healthy records; svdd: Deep SVDD on the encoder"
+        "bank",
+        description="bank: distance to the sensor's healthy records; ae: reconstruction error of the pretrained "
+        "autoencoders; svdd: Deep SVDD on their encoders; vae: variational autoencoder; ensemble: several of them",
     )
     branch: Branch = Field("spectrum", description="what the networks see: log spectra or hetero images")
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="parts of the history, each scored by networks trained without it; training and scoring take "
+        "nearly as many times as long; by default 5, of images 2",
+    )
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")
     seed: int = Field(0, ge=0, description="seed of all random choices")
@@ -97,6 +109,8 @@ class Settings(BaseSettings):
     pretrain: PretrainSettings = PretrainSettings()
     bank: BankSettings = BankSettings()
     svdd: SvddSettings = SvddSettings()
+    vae: VaeSettings = VaeSettings()
+    ensemble: EnsembleSettings = EnsembleSettings()
     thresholds: ThresholdSettings = ThresholdSettings()
     finetune: FinetuneSettings = FinetuneSettings()
 
@@ -128,6 +142,11 @@ class Settings(BaseSettings):
     def store(self) -> Store:
         """The run folder."""
         return Store(self.run)
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, given or the branch's own."""
+        return self.folds or DEFAULT_FOLDS[self.branch]
 
     def required_archive(self) -> list[str]:
         """Return ``archive``.

@@ -84,7 +84,8 @@ def test_the_image_branch(fleet: Path, tmp_path: Path) -> None:
     pipeline(Settings(run=str(tmp_path / "run"), archive=[one_unit], **epochs))
     scores = pd.read_parquet(tmp_path / "run/scores", columns=["score", "sensor_id"])
     assert len(scores) == 80
-    assert scores["score"].gt(0).all()
+    assert scores["score"].notna().all()
+    assert scores["score"].nunique() > 1
 
 
 def test_real_recordings_at_loads_the_history_has_not_shown(shared_data: Path, tmp_path: Path) -> None:

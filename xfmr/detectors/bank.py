@@ -27,7 +27,7 @@ from xfmr.history import CleanHistory
 from xfmr.inputs import sensor_keys
 from xfmr.models.checkpoint import StoredModel, to_bytes
 from xfmr.neighbours import thinned
-from xfmr.normal import SensorKey, Standardiser, rows_by_sensor
+from xfmr.normal import SensorKey, Standardiser, as_sensors, rows_by_sensor
 from xfmr.whitening import whitener
 
 # Noise levels of the copies, below the signal; between two of them a record is at most 2.5 dB from one.
@@ -130,10 +130,10 @@ class BankDetector:
     def restore(cls, model: StoredModel) -> BankDetector:
         """Rebuild from what :meth:`to_bytes` wrote."""
         text, arrays = model.description, {name: tensor.numpy() for name, tensor in model.tensors.items()}
-        sensors = _sensors(text["sensors"])
-        standardiser = Standardiser(_sensors(text["standardised"]), arrays["median"], arrays["scale"])
+        sensors = as_sensors(text["sensors"])
+        standardiser = Standardiser(as_sensors(text["standardised"]), arrays["median"], arrays["scale"])
         near, far = (
-            Calibration(_sensors(known), *arrays[f"calibration.{number}"])
+            Calibration(as_sensors(known), *arrays[f"calibration.{number}"])
             for number, known in enumerate(text["calibrated"])
         )
         return cls(
@@ -206,7 +206,3 @@ def _shared_out(keys: Sequence[SensorKey], size: int) -> NDArray[np.int64]:
     rows = rows_by_sensor(keys)
     share = max(_LEAST_KEPT, size // len(rows))
     return np.concatenate([thinned(own, share) for own in rows.values()])
-
-
-def _sensors(pairs: Sequence[Sequence[str]]) -> tuple[SensorKey, ...]:
-    return tuple((str(fleet), str(sensor)) for fleet, sensor in pairs)

@@ -17,6 +17,11 @@ def reconstruction_loss(reconstruction: Tensor, inputs: Tensor) -> Tensor:
     return residual.square().flatten(1).mean(1)
 
 
+def absolute_residual(reconstruction: Tensor, inputs: Tensor) -> Tensor:
+    """Mean absolute residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,)."""
+    return (reconstruction - inputs).abs().clamp(max=RESIDUAL_CLAMP).flatten(1).mean(1)
+
+
 def squared_distance(embedding: Tensor, centre: Tensor) -> Tensor:
     """Squared distance to the hypersphere's centre: (n, d), (d,) -> (n,)."""
     return (embedding - centre).square().sum(1)

@@ -47,7 +47,7 @@ class ImageEncoder(nn.Module):
         super().__init__()
         from torchvision.models import resnet18  # 1.4 s to import, which the other branches need not wait for
 
-        self.trunk = resnet18(norm_layer=_group_norm)
+        self.trunk = resnet18(norm_layer=group_norm)
         self.trunk.fc = nn.Identity()
         self.projection = nn.Linear(512, EMBEDDING_SIZE, bias=False)
 
@@ -61,7 +61,8 @@ class ImageEncoder(nn.Module):
         return nn.ModuleList([self.trunk.layer4, self.projection])
 
 
-def _group_norm(channels: int) -> nn.GroupNorm:
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Make the norm layer of a ResNet."""
     return nn.GroupNorm(32, channels)
 
 
@@ -72,7 +73,9 @@ class ImageDecoder(nn.Module):
         super().__init__()
         self.size = size
         self.start = nn.Linear(EMBEDDING_SIZE, 128 * 8 * 8)
-        self.grow = nn.Sequential(_double(128, 64), _double(64, 32), _double(32, 16), nn.Conv2d(16, 3, 3, padding=1))
+        self.grow = nn.Sequential(
+            doubling(128, 64), doubling(64, 32), doubling(32, 16), nn.Conv2d(16, 3, 3, padding=1)
+        )
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Reconstruct a batch of images."""
@@ -81,8 +84,8 @@ class ImageDecoder(nn.Module):
         return torch.sigmoid(resized)
 
 
-def _double(n_in: int, n_out: int) -> nn.Sequential:
-    """Double the height and width."""
+def doubling(n_in: int, n_out: int) -> nn.Sequential:
+    """Make what doubles height and width: (n, n_in, h, w) -> (n, n_out, 2 h, 2 w)."""
     return nn.Sequential(
         nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1), nn.GroupNorm(8, n_out), nn.LeakyReLU(0.1)
     )
