@@ -24,10 +24,11 @@ from xfmr.cleaning import clean
 from xfmr.detectors.bank import fit_bank
 from xfmr.harmonics import HARMONIC_COLUMNS, harmonic_values, level_free_harmonics
 from xfmr.history import CleanHistory, History
-from xfmr.inputs import branch_values, sensor_keys
+from xfmr.inputs import sensor_keys
 from xfmr.normal import Standardiser
 from xfmr.records import Record, read_records, record_id
 from xfmr.schema import IDENTITY_COLUMNS, fixed_size_column
+from xfmr.views import spectra
 
 RATE_HZ = 8192.0
 SEEDS = (0, 1, 2)
@@ -71,7 +72,7 @@ def plain(fit: Callable[[np.ndarray], Callable[[np.ndarray], Scores]]) -> Detect
     """Make a detector that is fitted to standardised level-free log spectra, the history as it is."""
 
     def score(past: pa.Table, new: pa.Table) -> Scores:
-        raw, unseen = (branch_values("spectrum", table, image_size=0) for table in (past, new))
+        raw, unseen = (spectra(table) for table in (past, new))
         standardiser = Standardiser.fit(raw, sensor_keys(past))
         return fit(standardiser.apply(raw, sensor_keys(past)))(standardiser.apply(unseen, sensor_keys(new)))
 

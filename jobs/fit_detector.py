@@ -66,7 +66,7 @@ def fit_hypersphere(settings: Settings) -> None:
     save_settings(settings)
     say("fit_detector", f"Deep SVDD, {options.objective}, {len(history.keys)} records, {epochs} epochs")
     inputs = ModelInputs.restore(encoder.description, encoder.tensors)
-    data = Data({"inputs": inputs.standardise(history.values, history.keys)})
+    data = Data({"inputs": inputs.scale(history.values, history.keys)})
     with cluster():
         run = TrainingRun(settings.store, "detector", key, settings.workers)
         state = fit(run, make_task(encoder, options), data, Schedule(epochs, options.batch_size, settings.seed))

@@ -27,6 +27,7 @@ from xfmr.settings import Settings, save_settings
 from xfmr.training.loop import Data, Schedule
 from xfmr.training.pretrain import PretrainTask
 from xfmr.training.run import TrainingRun, fit
+from xfmr.views import View, input_shape
 
 
 @sole_job
@@ -42,10 +43,9 @@ def pretrain(settings: Settings) -> None:
     save_settings(settings)
     say("pretrain", f"{len(history.keys)} records, {len(clean.set_aside)} set aside as unlike their sensor's rest")
     say("pretrain", f"branch {settings.branch}, {epochs} epochs, {settings.workers} workers")
-    standardiser = clean.standardiser if settings.branch == "spectrum" else None
-    inputs = ModelInputs(settings.branch, settings.image_size, standardiser)
-    values = inputs.standardise(history.values, history.keys)
-    shape = values.shape[1:]
+    inputs = ModelInputs.fit(view_of(settings), history.values, history.keys)
+    values = inputs.scale(history.values, history.keys)
+    shape = input_shape(values)
     make_task = partial(
         PretrainTask, branch=settings.branch, shape=shape, learning_rate=options.learning_rate, seed=settings.seed
     )
@@ -64,9 +64,13 @@ def pretrain(settings: Settings) -> None:
 
 def stage_one_history(settings: Settings) -> CleanHistory:
     """Load what stage one may learn from: everything but held-out records and those unlike their sensor's rest."""
-    features, size, most = FeatureSet(settings.store), settings.image_size, settings.pretrain.max_records
-    struck = struck_ids(settings)
-    return load_clean_history(features, settings.branch, image_size=size, struck=struck, max_records=most)
+    features, most = FeatureSet(settings.store), settings.pretrain.max_records
+    return load_clean_history(features, view_of(settings), struck=struck_ids(settings), max_records=most)
+
+
+def view_of(settings: Settings) -> View:
+    """Say what the networks look at."""
+    return View(settings.branch, settings.image_size)
 
 
 def struck_ids(settings: Settings) -> RecordIds:

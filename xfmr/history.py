@@ -22,10 +22,9 @@ from xfmr.cleaning import clean
 from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
 from xfmr.harmonics import HARMONIC_COLUMNS, harmonic_values, level_free_harmonics
-from xfmr.inputs import BRANCH_COLUMNS, branch_values
 from xfmr.normal import SensorKey, Standardiser
 from xfmr.schema import IDENTITY_COLUMNS
-from xfmr.training.options import Branch
+from xfmr.views import View, spectra
 
 RecordIds = NDArray[np.int64]
 
@@ -35,7 +34,7 @@ class History:
     """Values to learn from, ordered by sensor and time whatever the grouping of the archive.
 
     Args:
-        values: What :func:`xfmr.inputs.branch_values` gives, shape (n, ...).
+        values: What :meth:`xfmr.views.View.read` gives, n rows.
         rows: Each row's identity, :data:`xfmr.schema.IDENTITY_COLUMNS`.
     """
 
@@ -76,33 +75,28 @@ class CleanHistory:
     set_aside: pd.DataFrame
 
 
-def load_clean_history(
-    features: FeatureSet, branch: Branch, *, image_size: int, struck: RecordIds, max_records: int
-) -> CleanHistory:
+def load_clean_history(features: FeatureSet, view: View, *, struck: RecordIds, max_records: int) -> CleanHistory:
     """Read the records of a run that stage one may learn from, cleaned by their log spectra.
 
     Args:
         features: The run's features.
-        branch: Which features to learn from.
-        image_size: Side of the image in pixels.
+        view: What to read of them.
         struck: Records that must not be trained on, under whatever sensor or time a copy of them stands.
         max_records: The most to keep; of more, those with the smallest ids, which are as good as random.
 
     Raises:
         XfmrError: Where nothing is left.
     """
-    read = partial(_read, features, chosen=_chosen(features, struck, max_records))
-    spectra = read(BRANCH_COLUMNS["spectrum"], partial(branch_values, "spectrum", image_size=image_size))
-    standardiser = Standardiser.fit(spectra.values, spectra.keys)
-    kept, distance = clean(standardiser.apply(spectra.values, spectra.keys), spectra.keys)
-    history = spectra.only(kept)
-    if branch != "spectrum":
-        values_of = partial(branch_values, branch, image_size=image_size)
-        found = _read(features, BRANCH_COLUMNS[branch], values_of, chosen=pa.array(history.record_ids))
+    known = _read(features, ["log_spectrum"], spectra, chosen=_chosen(features, struck, max_records))
+    standardiser = Standardiser.fit(known.values, known.keys)
+    kept, distance = clean(standardiser.apply(known.values, known.keys), known.keys)
+    history = known.only(kept)
+    if view.branch != "spectrum":
+        found = _read(features, view.columns, view.read, chosen=pa.array(history.record_ids))
         # An id may also find a copy of the signal that stands under another sensor and was set aside there.
         same = pd.MultiIndex.from_frame(found.rows).isin(pd.MultiIndex.from_frame(history.rows))
         history = History(found.values[same], history.rows)
-    return CleanHistory(history, standardiser, spectra.rows.assign(distance=distance)[~kept])
+    return CleanHistory(history, standardiser, known.rows.assign(distance=distance)[~kept])
 
 
 def load_clean_harmonics(

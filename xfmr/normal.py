@@ -6,7 +6,7 @@ sensor's own past. A sensor with little history borrows the fleet's statistics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,10 +77,24 @@ class Standardiser:
         Returns:
             Shape (n, d), dtype float32.
         """
-        position = {sensor: i for i, sensor in enumerate(self.sensors)}
-        rows = np.array([position.get(key, len(self.sensors)) for key in keys], dtype=np.int64)
+        rows = statistics_rows(self.sensors, keys)
         standardised: NDArray[np.float32] = ((values - self.median[rows]) / self.scale[rows]).clip(-CLIP, CLIP)
         return standardised.astype(np.float32, copy=False)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return what was learned, for a model's file."""
+        return {"median": self.median, "scale": self.scale}
+
+    @classmethod
+    def restore(cls, sensors: tuple[SensorKey, ...], arrays: Mapping[str, NDArray[np.float32]]) -> Standardiser:
+        """Rebuild from :attr:`sensors` and :meth:`arrays`."""
+        return cls(sensors, arrays["median"], arrays["scale"])
+
+
+def statistics_rows(sensors: Sequence[SensorKey], keys: Sequence[SensorKey]) -> NDArray[np.int64]:
+    """Return where each key's statistics stand: its place among the sensors, or for an unknown one the last row."""
+    position = {sensor: row for row, sensor in enumerate(sensors)}
+    return np.array([position.get(key, len(sensors)) for key in keys], dtype=np.int64)
 
 
 def rows_by_sensor(keys: Sequence[SensorKey]) -> dict[SensorKey, NDArray[np.int64]]:

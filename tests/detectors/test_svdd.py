@@ -10,8 +10,9 @@ from xfmr.detectors import detector_from_bytes
 from xfmr.detectors.svdd import SvddDetector
 from xfmr.errors import XfmrError
 from xfmr.inputs import ModelInputs
-from xfmr.normal import Standardiser, level_free
+from xfmr.normal import level_free
 from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
+from xfmr.views import View
 
 SENSOR = ("", "变压器-1")
 
@@ -30,7 +31,7 @@ def history() -> np.ndarray:
 @pytest.fixture
 def detector(history: np.ndarray) -> SvddDetector:
     torch.manual_seed(0)
-    inputs = ModelInputs("spectrum", 64, Standardiser.fit(level_free(history), [SENSOR] * len(history)))
+    inputs = ModelInputs.fit(View("spectrum", 64), level_free(history), [SENSOR] * len(history))
     encoder = nn.Sequential(nn.Linear(LOG_SPECTRUM_SIZE, 256, bias=False), nn.LeakyReLU(0.1))
     encoder.append(nn.Linear(256, 128, bias=False))
     return SvddDetector(
