@@ -9,10 +9,11 @@ import pytest
 from archives import Run, fleet_files, line, write_archive
 from fitted import inputs_of
 
+from xfmr.features import raster_image
 from xfmr.inputs import ModelInputs, sensor_keys
 from xfmr.models.checkpoint import from_bytes, to_bytes
 from xfmr.normal import CLIP, Standardiser
-from xfmr.schema import IDENTITY_COLUMNS
+from xfmr.schema import IDENTITY_COLUMNS, to_numpy
 from xfmr.training.options import Branch
 from xfmr.views import View, spectra
 
@@ -96,6 +97,18 @@ def test_zerone_is_measured_in_sigmas_of_its_sensor(rows: pa.Table) -> None:
     assert (scaled.dtype, scaled.shape) == (np.float32, (16, 1200))
     np.testing.assert_allclose(np.median(scaled[own], axis=0), 0, atol=1e-4)
     assert np.abs(scaled).max() <= CLIP
+
+
+def test_a_raster_image_is_drawn_within_the_range_of_the_history(rows: pa.Table) -> None:
+    view, history = View("raster", 32), rows.slice(0, 8)
+    inputs = ModelInputs.fit(view, view.read(history), sensor_keys(history))
+    known = to_numpy(history, "zerone")
+    expected = raster_image(to_numpy(rows, "zerone"), low=known.min(axis=0), high=known.max(axis=0))
+    images = inputs(rows)
+    assert (images.dtype, images.shape) == (np.uint8, (16, 3, 150, 150))
+    np.testing.assert_allclose(images / 255, expected, atol=0.51 / 255)
+    assert (images[:8].max(axis=0) > 0).sum() > 10_000
+    assert images[8:].max() == 255  # beyond the range: cut
 
 
 def test_min_max_scaled_images_have_nothing_learned_to_keep(rows: pa.Table) -> None:

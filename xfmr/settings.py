@@ -89,7 +89,10 @@ class Settings(BaseSettings):
     detector: DetectorKind = Field(
         "bank", description="bank: distance to the sensor's healthy records; svdd: Deep SVDD on the encoder"
     )
-    branch: Branch = Field("spectrum", description="what the networks see: log spectra, Zerone or hetero images")
+    branch: Branch = Field(
+        "spectrum",
+        description="what the networks see: log spectra, Zerone, hetero images, or Zerone as raster images",
+    )
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")
     seed: int = Field(0, ge=0, description="seed of all random choices")

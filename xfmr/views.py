@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xfmr import features
 from xfmr.features import ZERONE_PANELS
 from xfmr.normal import Standardiser, level_free
-from xfmr.scalers import Scaler, Unscaled
+from xfmr.scalers import RasterRange, Scaler, Unscaled
 from xfmr.schema import CWT_SHAPE, stft_shape, to_numpy
 from xfmr.training.options import Branch
 
@@ -45,7 +45,7 @@ class View:
 
     Args:
         branch: ``spectrum``: level-free log spectrum, 451 values. ``zerone``: :func:`level_free_zerone`, 1200 values.
-            ``image``: hetero image.
+            ``image``: hetero image. ``raster``: raster image of Zerone.
         image_size: Side of the hetero image in pixels.
     """
 
@@ -61,6 +61,7 @@ class View:
             "spectrum": {"vector": spectrum},
             "zerone": {"vector": Part(("zerone",), zerone_values, Standardiser)},
             "image": {"image": hetero},
+            "raster": {"image": Part(("zerone",), partial(to_numpy, column="zerone"), RasterRange)},
         }
         return parts[self.branch]
 

@@ -14,7 +14,10 @@ from xfmr.models.networks import (
 )
 
 
-@pytest.mark.parametrize(("branch", "shape"), [("spectrum", (451,)), ("image", (3, 64, 64)), ("image", (3, 50, 50))])
+@pytest.mark.parametrize(
+    ("branch", "shape"),
+    [("spectrum", (451,)), ("zerone", (1200,)), ("image", (3, 64, 64)), ("raster", (3, 150, 150))],
+)
 def test_an_autoencoder_gives_back_the_shape_it_is_made_for(branch: str, shape: tuple[int, ...]) -> None:
     network: Autoencoder = build_autoencoder(branch, shape)
     inputs = torch.rand(2, *shape)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 EMBEDDING_SIZE = 128
 VECTOR_WIDTHS = (256,)
+IMAGE_BRANCHES = ("image", "raster")
 
 
 def mlp(widths: Sequence[int], *, bias: bool) -> nn.Sequential:
@@ -123,13 +124,13 @@ class Classifier(nn.Module):
 
 def build_encoder(branch: str, shape: Sequence[int]) -> VectorEncoder | ImageEncoder:
     """Make the encoder of a branch for inputs of ``shape``, such as (451,) or (3, 224, 224)."""
-    return ImageEncoder() if branch == "image" else VectorEncoder(shape[0])
+    return ImageEncoder() if branch in IMAGE_BRANCHES else VectorEncoder(shape[0])
 
 
 def build_autoencoder(branch: str, shape: Sequence[int]) -> Autoencoder:
     """Make the autoencoder of a branch for inputs of ``shape``."""
     decoder: nn.Module
-    if branch == "image":
+    if branch in IMAGE_BRANCHES:
         decoder = ImageDecoder(shape[-1])
     else:
         decoder = mlp([EMBEDDING_SIZE, *reversed(VECTOR_WIDTHS), shape[0]], bias=True)
