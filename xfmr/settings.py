@@ -91,7 +91,8 @@ class Settings(BaseSettings):
     )
     branch: Branch = Field(
         "spectrum",
-        description="what the networks see: log spectra, Zerone, hetero images, or Zerone as raster images",
+        description="what the networks see: log spectra, Zerone, hetero images, Zerone as raster images, or "
+        "both hetero images and log spectra",
     )
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")

@@ -46,6 +46,7 @@ class View:
     Args:
         branch: ``spectrum``: level-free log spectrum, 451 values. ``zerone``: :func:`level_free_zerone`, 1200 values.
             ``image``: hetero image. ``raster``: raster image of Zerone.
+            ``dual``: hetero image and level-free log spectrum.
         image_size: Side of the hetero image in pixels.
     """
 
@@ -61,6 +62,7 @@ class View:
             "spectrum": {"vector": spectrum},
             "zerone": {"vector": Part(("zerone",), zerone_values, Standardiser)},
             "image": {"image": hetero},
+            "dual": {"image": hetero, "vector": spectrum},
             "raster": {"image": Part(("zerone",), partial(to_numpy, column="zerone"), RasterRange)},
         }
         return parts[self.branch]

@@ -13,6 +13,13 @@ def test_a_residual_counts_up_to_the_clamp() -> None:
     torch.testing.assert_close(reconstruction_loss(reconstruction, inputs), expected)
 
 
+def test_the_parts_of_a_record_add_up() -> None:
+    image, vector = torch.rand(3, 3, 4, 4), torch.randn(3, 5)
+    blank = {"image": torch.zeros_like(image), "vector": torch.zeros_like(vector)}
+    both = reconstruction_loss(blank, {"image": image, "vector": vector})
+    torch.testing.assert_close(both, image.square().mean((1, 2, 3)) + vector.square().mean(1))
+
+
 def test_squared_distance() -> None:
     embedding = torch.tensor([[3.0, 4.0], [1.0, 1.0]])
     torch.testing.assert_close(squared_distance(embedding, torch.tensor([0.0, 0.0])), torch.tensor([25.0, 2.0]))

@@ -6,13 +6,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xfmr.models.networks import Inputs
+
 # A residual counts at most this much, in the input's unit (robust sigmas, or grey levels of 0..1): the history is
 # not clean, and a squared error would spend the network on its few faulty records.
 RESIDUAL_CLAMP = 3.0
 
 
-def reconstruction_loss(reconstruction: Tensor, inputs: Tensor) -> Tensor:
-    """Mean squared residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,)."""
+def reconstruction_loss(reconstruction: Inputs, inputs: Inputs) -> Tensor:
+    """Mean squared residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,); summed over parts."""
+    if isinstance(inputs, dict):
+        assert isinstance(reconstruction, dict)
+        return torch.stack([reconstruction_loss(reconstruction[name], inputs[name]) for name in inputs]).sum(0)
+    assert isinstance(reconstruction, Tensor)
     residual = (reconstruction - inputs).clamp(-RESIDUAL_CLAMP, RESIDUAL_CLAMP)
     return residual.square().flatten(1).mean(1)
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 EMBEDDING_SIZE = 128
 VECTOR_WIDTHS = (256,)
 IMAGE_BRANCHES = ("image", "raster")
+
+Inputs = Tensor | dict[str, Tensor]
+"""What a network takes: of the branch ``dual`` a dictionary of ``image`` and ``vector``, of any other a tensor."""
 
 
 def mlp(widths: Sequence[int], *, bias: bool) -> nn.Sequential:
@@ -35,6 +41,11 @@ class VectorEncoder(nn.Sequential):
     def last_block(self) -> nn.Module:
         """Return the part that fine-tuning unfreezes: the projection to the embedding."""
         return self[-1]
+
+
+def vector_decoder(size: int) -> nn.Sequential:
+    """(n, 128) -> (n, d): the encoder's widths backwards, with bias."""
+    return mlp([EMBEDDING_SIZE, *reversed(VECTOR_WIDTHS), size], bias=True)
 
 
 class ImageEncoder(nn.Module):
@@ -89,6 +100,42 @@ def _double(n_in: int, n_out: int) -> nn.Sequential:
     )
 
 
+class DualEncoder(nn.Module):
+    """An image and a vector of one record -> (n, 128): two encoders, fused by a bias-free projection.
+
+    Takes ``{"image": (n, 3, S, S), "vector": (n, d)}``.
+    """
+
+    def __init__(self, vector_size: int) -> None:
+        super().__init__()
+        self.image = ImageEncoder()
+        self.vector = VectorEncoder(vector_size)
+        self.projection = nn.Linear(2 * EMBEDDING_SIZE, EMBEDDING_SIZE, bias=False)
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Embed a batch of images and vectors."""
+        both = torch.cat([self.image(inputs["image"]), self.vector(inputs["vector"])], dim=1)
+        embedding: Tensor = self.projection(both)
+        return embedding
+
+    def last_block(self) -> nn.Module:
+        """Return the part that fine-tuning unfreezes: the last block of each encoder, and the fusion."""
+        return nn.ModuleList([self.image.last_block(), self.vector.last_block(), self.projection])
+
+
+class DualDecoder(nn.Module):
+    """(n, 128) -> what :class:`DualEncoder` takes."""
+
+    def __init__(self, image_size: int, vector_size: int) -> None:
+        super().__init__()
+        self.image = ImageDecoder(image_size)
+        self.vector = vector_decoder(vector_size)
+
+    def forward(self, embedding: Tensor) -> dict[str, Tensor]:
+        """Reconstruct a batch of images and vectors."""
+        return {"image": self.image(embedding), "vector": self.vector(embedding)}
+
+
 class Autoencoder(nn.Module):
     """An encoder and the decoder that inverts it."""
 
@@ -97,9 +144,9 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Inputs) -> Inputs:
         """Reconstruct a batch."""
-        reconstruction: Tensor = self.decoder(self.encoder(inputs))
+        reconstruction: Inputs = self.decoder(self.encoder(inputs))
         return reconstruction
 
 
@@ -115,28 +162,52 @@ class Classifier(nn.Module):
         self.head = nn.Sequential(nn.LeakyReLU(0.1), nn.Linear(EMBEDDING_SIZE, n_classes))
         self.frozen = False
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Inputs) -> Tensor:
         """Return the logits of a batch."""
         embedding = self.encoder(inputs)
         logits: Tensor = self.head(embedding.detach() if self.frozen else embedding)
         return logits
 
 
-def build_encoder(branch: str, shape: Sequence[int]) -> VectorEncoder | ImageEncoder:
-    """Make the encoder of a branch for inputs of ``shape``, such as (451,) or (3, 224, 224)."""
+Encoder = VectorEncoder | ImageEncoder | DualEncoder
+
+
+def build_encoder(branch: str, shape: Sequence[int]) -> Encoder:
+    """Make the encoder of a branch.
+
+    Args:
+        branch: Name of the branch.
+        shape: Of a record's input, such as (451,) or (3, 224, 224); for ``dual`` the image's and then the vector's,
+            such as (3, 224, 224, 451).
+    """
+    if branch == "dual":
+        return DualEncoder(shape[-1])
     return ImageEncoder() if branch in IMAGE_BRANCHES else VectorEncoder(shape[0])
 
 
 def build_autoencoder(branch: str, shape: Sequence[int]) -> Autoencoder:
-    """Make the autoencoder of a branch for inputs of ``shape``."""
+    """Make the autoencoder of a branch for inputs of ``shape``, as :func:`build_encoder` takes it."""
     decoder: nn.Module
-    if branch in IMAGE_BRANCHES:
-        decoder = ImageDecoder(shape[-1])
+    if branch == "dual":
+        decoder = DualDecoder(shape[2], shape[-1])
     else:
-        decoder = mlp([EMBEDDING_SIZE, *reversed(VECTOR_WIDTHS), shape[0]], bias=True)
+        decoder = ImageDecoder(shape[-1]) if branch in IMAGE_BRANCHES else vector_decoder(shape[0])
     return Autoencoder(build_encoder(branch, shape), decoder)
 
 
-def as_input(batch: Tensor) -> Tensor:
-    """Turn stored values into a network's input: uint8 images to 0..1, anything else as it is."""
-    return batch.float() / 255 if batch.dtype == torch.uint8 else batch
+def to_inputs(rows: NDArray[Any], device: torch.device | str) -> Inputs:
+    """Move stored rows to a device and turn them into a network's input.
+
+    Args:
+        rows: uint8 images (n, 3, S, S), which become 0..1; float32 vectors (n, d); or a structured array (n,), whose
+            fields are such.
+        device: Where to.
+    """
+    if rows.dtype.names:
+        return {name: _to_input(rows[name], device) for name in rows.dtype.names}
+    return _to_input(rows, device)
+
+
+def _to_input(values: NDArray[Any], device: torch.device | str) -> Tensor:
+    tensor = torch.from_numpy(np.require(values, requirements=["C", "W"])).to(device)
+    return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xfmr.errors import XfmrError
-from xfmr.models.networks import as_input
+from xfmr.models.networks import to_inputs
 
-Batch = dict[str, Tensor]
+# Tensors, but for the inputs of a branch of several parts.
+Batch = dict[str, Any]
 Metrics = dict[str, float]
 
 # A checkpoint costs about 30 ms on a local disk; one this often keeps its share small and little work at risk.
@@ -47,8 +48,7 @@ class Data:
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
         """Move some rows to a device."""
-        moved = {name: torch.from_numpy(column[rows]).to(device) for name, column in self.columns.items()}
-        return {**moved, "inputs": as_input(moved["inputs"])}
+        return {name: to_inputs(column[rows], device) for name, column in self.columns.items()}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-Branch = Literal["spectrum", "zerone", "image", "raster"]
+Branch = Literal["spectrum", "zerone", "image", "raster", "dual"]
 DetectorKind = Literal["bank", "svdd"]
 
 
