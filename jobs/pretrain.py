@@ -17,8 +17,7 @@ import torch
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
 from xfmr.feature_set import FeatureSet
-from xfmr.history import CleanHistory, RecordIds, load_clean_history
-from xfmr.inputs import ModelInputs
+from xfmr.history import RecordIds, ViewedHistory, load_clean_history
 from xfmr.labels import held_out_ids, read_labels
 from xfmr.models.checkpoint import to_bytes
 from xfmr.progress import say
@@ -35,7 +34,7 @@ def pretrain(settings: Settings) -> None:
     """Train the autoencoder of the branch and publish its encoder."""
     clean, options = stage_one_history(settings), settings.pretrain
     history, epochs = clean.history, settings.epochs or options.epochs
-    key = key_of(settings.branch, settings.image_size, settings.seed, epochs, options.model_dump(), history.digest())
+    key = key_of(clean.inputs.view, settings.seed, epochs, options.model_dump(), history.digest())
     models = Models(settings.store)
     if models.is_current("pretrain", key):
         say("pretrain", "skipped, the encoder of these settings and records is there")
@@ -43,8 +42,7 @@ def pretrain(settings: Settings) -> None:
     save_settings(settings)
     say("pretrain", f"{len(history.keys)} records, {len(clean.set_aside)} set aside as unlike their sensor's rest")
     say("pretrain", f"branch {settings.branch}, {epochs} epochs, {settings.workers} workers")
-    inputs = ModelInputs.fit(view_of(settings), history.values, history.keys)
-    values = inputs.scale(history.values, history.keys)
+    values = clean.inputs.scale(history.values, history.keys)
     shape = input_shape(values)
     make_task = partial(
         PretrainTask, branch=settings.branch, shape=shape, learning_rate=options.learning_rate, seed=settings.seed
@@ -54,23 +52,19 @@ def pretrain(settings: Settings) -> None:
         state = fit(run, make_task, Data({"inputs": values}), Schedule(epochs, options.batch_size, settings.seed))
     encoder = {name: tensor for name, tensor in state["network"].items() if name.startswith("encoder.")}
     trained_on = {"history.record_ids": torch.tensor(history.record_ids)}
-    description = {"kind": "encoder", "shape": shape, **inputs.description()}
-    model = to_bytes({**encoder, **inputs.tensors(), **trained_on}, description)
+    description = {"kind": "encoder", "shape": shape, **clean.inputs.description()}
+    model = to_bytes({**encoder, **clean.inputs.tensors(), **trained_on}, description)
     settings.store.write_table(f"models/{run.name}/set_aside.parquet", pa.Table.from_pandas(clean.set_aside))
     final = state["progress"]["history"][-1]
     path = models.publish("pretrain", key, model, {"records": len(history.keys), **final})
     say("pretrain", f"loss {final['loss']:.4g} after {epochs} epochs; encoder in {path}")
 
 
-def stage_one_history(settings: Settings) -> CleanHistory:
+def stage_one_history(settings: Settings) -> ViewedHistory:
     """Load what stage one may learn from: everything but held-out records and those unlike their sensor's rest."""
     features, most = FeatureSet(settings.store), settings.pretrain.max_records
-    return load_clean_history(features, view_of(settings), struck=struck_ids(settings), max_records=most)
-
-
-def view_of(settings: Settings) -> View:
-    """Say what the networks look at."""
-    return View(settings.branch, settings.image_size)
+    view = View(settings.branch, settings.image_size, settings.image_scale)
+    return load_clean_history(features, view, struck=struck_ids(settings), max_records=most)
 
 
 def struck_ids(settings: Settings) -> RecordIds:

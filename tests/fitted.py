@@ -26,7 +26,7 @@ CLASSES = ("normal", "worn", "锈")
 def inputs_of(run: Run) -> ModelInputs:
     """Make the model inputs of the spectrum branch from all records of a run."""
     table = run.table("log_spectrum")
-    return ModelInputs.fit(View("spectrum", 32), spectra(table), sensor_keys(table))
+    return ModelInputs.fit(View("spectrum", 32, "log"), spectra(table), sensor_keys(table))
 
 
 def detector(inputs: ModelInputs, *, radius: float = 0.0, seed: int = 0) -> SvddDetector:

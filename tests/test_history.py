@@ -27,7 +27,7 @@ STAGE_ONE = [
 def load(
     run: Run, *, struck: np.ndarray = NONE, max_records: int = 1000, branch: Branch = "spectrum"
 ) -> CleanHistory:
-    return load_clean_history(run.features, View(branch, 48), struck=struck, max_records=max_records)
+    return load_clean_history(run.features, View(branch, 48, "minmax"), struck=struck, max_records=max_records)
 
 
 def seen(clean: CleanHistory) -> pd.DataFrame:

@@ -9,11 +9,12 @@ import pytest
 from archives import Run, fleet_files, line, write_archive
 from fitted import inputs_of
 
-from xfmr.features import raster_image
+from xfmr.features import N_SAMPLES, raster_image
 from xfmr.inputs import ModelInputs, sensor_keys
 from xfmr.models.checkpoint import from_bytes, to_bytes
 from xfmr.normal import CLIP, Standardiser
-from xfmr.schema import IDENTITY_COLUMNS, to_numpy
+from xfmr.scalers import MIDDLE, STEPS_PER_SIGMA
+from xfmr.schema import IDENTITY_COLUMNS, fixed_size_column, to_numpy
 from xfmr.training.options import Branch
 from xfmr.views import View, spectra
 
@@ -63,7 +64,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
 
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_what_a_model_file_keeps_gives_the_same_inputs(rows: pa.Table, branch: Branch) -> None:
-    view = View(branch, 32)
+    view = View(branch, 32, "log")
     inputs = ModelInputs.fit(view, view.read(rows), sensor_keys(rows))
     stored = from_bytes(to_bytes(inputs.tensors(), {"kind": "test", **inputs.description()}), "a", kind="test")
     restored = ModelInputs.restore(stored.description, stored.tensors)
@@ -74,7 +75,7 @@ def test_what_a_model_file_keeps_gives_the_same_inputs(rows: pa.Table, branch: B
 
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_rows_are_scaled_one_by_one_as_together(rows: pa.Table, branch: Branch) -> None:
-    view = View(branch, 32)
+    view = View(branch, 32, "log")
     inputs = ModelInputs.fit(view, view.read(rows), sensor_keys(rows))
     together = inputs(rows)
     for i in (0, 5, len(rows) - 1):
@@ -90,7 +91,7 @@ def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 def test_zerone_is_measured_in_sigmas_of_its_sensor(rows: pa.Table) -> None:
-    view = View("zerone", 32)
+    view = View("zerone", 32, "log")
     inputs = ModelInputs.fit(view, view.read(rows), sensor_keys(rows))
     scaled = inputs(rows)
     own = np.array([key == ("", "s1") for key in sensor_keys(rows)])
@@ -99,8 +100,28 @@ def test_zerone_is_measured_in_sigmas_of_its_sensor(rows: pa.Table) -> None:
     assert np.abs(scaled).max() <= CLIP
 
 
+def test_a_log_image_is_measured_row_by_row_in_sigmas_of_its_sensor() -> None:
+    view, random = View("image", 32, "log"), np.random.default_rng(0)
+    signals = random.standard_normal((14, N_SAMPLES)).astype(np.float32)
+    signals[:12] = signals[:12].cumsum(axis=1)  # the first sensor hums, the second hisses
+    keys = [("", "s1")] * 12 + [("", "s2")] * 2
+    read = view.read(pa.table({"signal": fixed_size_column(signals)}))
+    inputs = ModelInputs.fit(view, read, keys)
+    scaled = inputs.scale(read, keys).astype(float)
+    np.testing.assert_allclose(np.median(scaled[:12], axis=(0, 3)), MIDDLE, atol=1)
+    sigma = 1.4826 * np.median(np.abs(scaled[:12] - MIDDLE), axis=(0, 3))
+    np.testing.assert_allclose(np.median(sigma), STEPS_PER_SIGMA, rtol=0.15)
+    # The second has little history, so it is measured by the fleet's rows; one row that is louder shows alone.
+    louder = read[12:].copy()
+    louder[:, 0, 5] += 20
+    moved = inputs.scale(louder, keys[12:]).astype(float) - scaled[12:]
+    assert moved[:, 0, 5].mean() > STEPS_PER_SIGMA / 4
+    assert np.abs(np.delete(moved[:, 0], 5, axis=1)).max() == 0
+    assert (inputs.scale(read[12:], keys[:2]) != scaled[12:]).mean() > 0.3  # the first sensor's rows are others
+
+
 def test_a_raster_image_is_drawn_within_the_range_of_the_history(rows: pa.Table) -> None:
-    view, history = View("raster", 32), rows.slice(0, 8)
+    view, history = View("raster", 32, "log"), rows.slice(0, 8)
     inputs = ModelInputs.fit(view, view.read(history), sensor_keys(history))
     known = to_numpy(history, "zerone")
     expected = raster_image(to_numpy(rows, "zerone"), low=known.min(axis=0), high=known.max(axis=0))
@@ -112,7 +133,7 @@ def test_a_raster_image_is_drawn_within_the_range_of_the_history(rows: pa.Table)
 
 
 def test_min_max_scaled_images_have_nothing_learned_to_keep(rows: pa.Table) -> None:
-    view = View("image", 32)
+    view = View("image", 32, "minmax")
     inputs = ModelInputs.fit(view, view.read(rows), sensor_keys(rows))
     assert inputs.tensors() == {}
     np.testing.assert_array_equal(inputs(rows), view.read(rows))

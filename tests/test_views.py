@@ -55,10 +55,21 @@ def test_images_are_those_of_the_signals(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", fleet_files(minutes=1))
     run = Run(tmp_path / "run", {"": archive}, columns=("signal", "cwt", "stft"))
     run.featurize()
-    view = View("image", 224)
+    view = View("image", 224, "minmax")
     assert view.columns == ["signal", "cwt", "stft"]
     table = run.table(*view.columns)
     images = view.read(table)
     assert (images.dtype, images.shape) == (np.uint8, (2, 3, 224, 224))
     expected = features.hetero_image(to_numpy(table, "signal", (N_SAMPLES,)), **RATE)
     np.testing.assert_allclose(images / 255, expected, atol=2 / 255)
+
+
+def test_log_images_do_not_know_their_gain_and_are_held_in_bytes(signals: np.ndarray) -> None:
+    view = View("image", 64, "log")
+    assert view.columns == ["signal"]
+    quiet, loud = (view.read(pa.table({"signal": fixed_size_column(gain * signals)})) for gain in (1, 4))
+    assert (quiet.dtype, quiet.shape) == (np.uint8, (6, 3, 64, 64))
+    assert np.abs(quiet.astype(int) - loud).max() <= 1
+    np.testing.assert_allclose(np.median(quiet[:4, :2], axis=(2, 3)), 128, atol=3)
+    decades = features.log_hetero_image(signals, size=64, **RATE)
+    np.testing.assert_allclose((quiet[0, 0].astype(float) - 128) / 50, decades[0, 0], atol=0.011)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pyarrow as pa
@@ -69,7 +69,7 @@ class ModelInputs:
     def description(self) -> dict[str, Any]:
         """Return what is not an array, for a model's header."""
         sensors = {name: scaler.sensors for name, scaler in self.scalers.items()}
-        return {"branch": self.branch, "image_size": self.view.image_size, "sensors": sensors}
+        return {**asdict(self.view), "sensors": sensors}
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the arrays, for a model's file."""
@@ -82,7 +82,7 @@ class ModelInputs:
     @classmethod
     def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor]) -> ModelInputs:
         """Rebuild from :meth:`description` and :meth:`tensors`."""
-        view = View(description["branch"], description["image_size"])
+        view = View(*(description[field.name] for field in fields(View)))
         return cls(view, {name: _scaler(view, name, description, tensors) for name in view.parts})
 
 

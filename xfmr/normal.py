@@ -60,7 +60,7 @@ class Standardiser:
             keys: Each row's sensor.
         """
         own = {key: rows for key, rows in sorted(rows_by_sensor(keys).items()) if len(rows) >= MIN_HISTORY}
-        statistics = [_statistics(values[index]) for index in own.values()] + [_statistics(values)]
+        statistics = [robust_statistics(values[index]) for index in own.values()] + [robust_statistics(values)]
         return cls(
             sensors=tuple(own),
             median=np.stack([median for median, _ in statistics]),
@@ -105,8 +105,8 @@ def rows_by_sensor(keys: Sequence[SensorKey]) -> dict[SensorKey, NDArray[np.int6
     return {key: np.array(index, dtype=np.int64) for key, index in rows.items()}
 
 
-def _statistics(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the median and the scale of each column."""
+def robust_statistics(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return each column's median and scale, (n, d) -> (d,) twice, as :meth:`Standardiser.fit` says."""
     median = np.median(values, axis=0)
     sigma = MAD_TO_SIGMA * np.median(np.abs(values - median), axis=0)
     # Without any spread at all (one record, or copies of one) a unit scale keeps differences in log10 of power.

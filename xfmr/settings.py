@@ -31,6 +31,7 @@ from xfmr.training.options import (
     Branch,
     DetectorKind,
     FinetuneSettings,
+    ImageScale,
     PretrainSettings,
     SvddSettings,
 )
@@ -86,6 +87,11 @@ class Settings(BaseSettings):
     )
     health: bool = Field(True, description="whether features hold the health indices, which models do not read")
     image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
+    image_scale: ImageScale = Field(
+        "log",
+        description="hetero images as decades without level, standardised per sensor (log), or each plane of each "
+        "record by its own range (minmax)",
+    )
     detector: DetectorKind = Field(
         "bank", description="bank: distance to the sensor's healthy records; svdd: Deep SVDD on the encoder"
     )

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from xfmr import features
 from xfmr.features import ZERONE_PANELS
 from xfmr.normal import Standardiser, level_free
-from xfmr.scalers import RasterRange, Scaler, Unscaled
+from xfmr.scalers import RasterRange, RowStandardiser, Scaler, Unscaled
 from xfmr.schema import CWT_SHAPE, stft_shape, to_numpy
-from xfmr.training.options import Branch
+from xfmr.training.options import Branch, ImageScale
 
 # Logarithms stop here; a padded or dead record has zeros.
 _LEAST_POWER = 1e-20
 _LEAST_RATIO = 1e-12
+# A log image is held in bytes: 0.02 decades (0.4 dB) a step in both planes, 0.04 standard deviations in the signal.
+_STEPS = np.array([50, 50, 25], np.float32)[:, None, None]
 _AMPLITUDES = ("mean", "rms", "standard_deviation", "maximum", "minimum", "peak_to_peak", "mean_absolute")
 
 
@@ -48,16 +50,21 @@ class View:
             ``image``: hetero image. ``raster``: raster image of Zerone.
             ``dual``: hetero image and level-free log spectrum.
         image_size: Side of the hetero image in pixels.
+        image_scale: ``log``: decades without level, standardised per sensor. ``minmax``: each plane of each record by
+            its own range.
     """
 
     branch: Branch
     image_size: int
+    image_scale: ImageScale
 
     @property
     def parts(self) -> dict[str, Part]:
         """What a record is made of, by the name under which a network takes it."""
         spectrum = Part(("log_spectrum",), spectra, Standardiser)
-        hetero = Part(("signal", "cwt", "stft"), partial(hetero_images, size=self.image_size), Unscaled)
+        planes = Part(("signal", "cwt", "stft"), partial(hetero_images, size=self.image_size), Unscaled)
+        decades = Part(("signal",), partial(log_images, size=self.image_size), RowStandardiser)
+        hetero = decades if self.image_scale == "log" else planes
         parts: dict[Branch, dict[str, Part]] = {
             "spectrum": {"vector": spectrum},
             "zerone": {"vector": Part(("zerone",), zerone_values, Standardiser)},
@@ -157,3 +164,15 @@ def hetero_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
     signals = to_numpy(table, "signal")
     cwt, stft = to_numpy(table, "cwt", CWT_SHAPE), to_numpy(table, "stft", stft_shape(signals.shape[1]))
     return np.rint(features.image_from_planes(cwt, stft, signals, size=size) * 255).astype(np.uint8)
+
+
+def log_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
+    """Draw log-scaled hetero images of the stored signals: (n, 3, size, size), 128 at the median of each plane.
+
+    Of the signals and not of the stored planes: those are rounded to 1/255 of their strongest point, which leaves the
+    quiet parts, that a logarithm is to show, at 0 or 1.
+    """
+    # The rate gives the image's axes their unit and does not change it.
+    images = features.log_hetero_image(to_numpy(table, "signal"), sample_rate_hz=1.0, size=size)
+    images *= _STEPS
+    return np.rint(images + 128).clip(0, 255).astype(np.uint8)

@@ -31,7 +31,7 @@ def history() -> np.ndarray:
 @pytest.fixture
 def detector(history: np.ndarray) -> SvddDetector:
     torch.manual_seed(0)
-    inputs = ModelInputs.fit(View("spectrum", 64), level_free(history), [SENSOR] * len(history))
+    inputs = ModelInputs.fit(View("spectrum", 64, "log"), level_free(history), [SENSOR] * len(history))
     encoder = nn.Sequential(nn.Linear(LOG_SPECTRUM_SIZE, 256, bias=False), nn.LeakyReLU(0.1))
     encoder.append(nn.Linear(256, 128, bias=False))
     return SvddDetector(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 Branch = Literal["spectrum", "zerone", "image", "raster", "dual"]
+ImageScale = Literal["log", "minmax"]
 DetectorKind = Literal["bank", "svdd"]
 
 
