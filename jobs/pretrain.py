@@ -1,6 +1,7 @@
-"""RUN/features -> encoder: an autoencoder learns what this fleet's records are made of. No label is read.
+"""RUN/features -> encoder: a network learns what this fleet's records are made of. No label is read.
 
     python -m jobs.pretrain --run runs/first --branch spectrum --epochs 60 --workers 2
+    python -m jobs.pretrain --run runs/first --branch dual --pretrain.objective contrastive
 
 With --labels, the records held out for validation and test are struck; nothing else of the file is used.
 """
@@ -23,6 +24,7 @@ from xfmr.models.checkpoint import to_bytes
 from xfmr.progress import say
 from xfmr.published import Models, key_of
 from xfmr.settings import Settings, save_settings
+from xfmr.training.contrastive import ContrastiveTask
 from xfmr.training.loop import Data, Schedule
 from xfmr.training.pretrain import PretrainTask
 from xfmr.training.run import TrainingRun, fit
@@ -31,7 +33,7 @@ from xfmr.views import View, input_shape
 
 @sole_job
 def pretrain(settings: Settings) -> None:
-    """Train the autoencoder of the branch and publish its encoder."""
+    """Train the encoder of the branch and publish it."""
     clean, options = stage_one_history(settings), settings.pretrain
     history, epochs = clean.history, settings.epochs or options.epochs
     key = key_of(clean.inputs.view, settings.seed, epochs, options.model_dump(), history.digest())
@@ -41,18 +43,19 @@ def pretrain(settings: Settings) -> None:
         return
     save_settings(settings)
     say("pretrain", f"{len(history.keys)} records, {len(clean.set_aside)} set aside as unlike their sensor's rest")
-    say("pretrain", f"branch {settings.branch}, {epochs} epochs, {settings.workers} workers")
+    say("pretrain", f"branch {settings.branch}, {options.objective}, {epochs} epochs, {settings.workers} workers")
     values = clean.inputs.scale(history.values, history.keys)
     shape = input_shape(values)
+    task = {"ae": PretrainTask, "contrastive": ContrastiveTask}[options.objective]
     make_task = partial(
-        PretrainTask, branch=settings.branch, shape=shape, learning_rate=options.learning_rate, seed=settings.seed
+        task, branch=settings.branch, shape=shape, learning_rate=options.learning_rate, seed=settings.seed
     )
     with cluster():
         run = TrainingRun(settings.store, "pretrain", key, settings.workers)
         state = fit(run, make_task, Data({"inputs": values}), Schedule(epochs, options.batch_size, settings.seed))
     encoder = {name: tensor for name, tensor in state["network"].items() if name.startswith("encoder.")}
     trained_on = {"history.record_ids": torch.tensor(history.record_ids)}
-    description = {"kind": "encoder", "shape": shape, **clean.inputs.description()}
+    description = {"kind": "encoder", "objective": options.objective, "shape": shape, **clean.inputs.description()}
     model = to_bytes({**encoder, **clean.inputs.tensors(), **trained_on}, description)
     settings.store.write_table(f"models/{run.name}/set_aside.parquet", pa.Table.from_pandas(clean.set_aside))
     final = state["progress"]["history"][-1]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 EMBEDDING_SIZE = 128
+PROJECTION_SIZE = 64
 VECTOR_WIDTHS = (256,)
 IMAGE_BRANCHES = ("image", "raster")
 
@@ -148,6 +149,25 @@ class Autoencoder(nn.Module):
         """Reconstruct a batch."""
         reconstruction: Inputs = self.decoder(self.encoder(inputs))
         return reconstruction
+
+
+class ContrastiveNetwork(nn.Module):
+    """An encoder and a projection head: (n, ...) -> (n, 64) of unit length.
+
+    The head is thrown away after pretraining: what it makes alike, such as gain and noise, the encoder may still tell
+    (Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020, section 4.2).
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Sequential(
+            nn.LeakyReLU(0.1), mlp([EMBEDDING_SIZE, EMBEDDING_SIZE, PROJECTION_SIZE], bias=False)
+        )
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Project a batch onto the unit sphere."""
+        return nn.functional.normalize(self.head(self.encoder(inputs)), dim=1)
 
 
 class Classifier(nn.Module):

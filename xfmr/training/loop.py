@@ -47,8 +47,9 @@ class Data:
         return len(self.columns["inputs"])
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
-        """Move some rows to a device."""
-        return {name: to_inputs(column[rows], device) for name, column in self.columns.items()}
+        """Move some rows to a device, with their numbers as ``rows``."""
+        moved = {name: to_inputs(column[rows], device) for name, column in self.columns.items()}
+        return {**moved, "rows": torch.from_numpy(rows).to(device)}
 
 
 @dataclass(frozen=True)

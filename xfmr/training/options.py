@@ -14,9 +14,15 @@ DetectorKind = Literal["bank", "svdd"]
 
 
 class PretrainSettings(BaseModel):
-    """Autoencoder pretraining of the encoder, without labels."""
+    """Pretraining of the encoder, without labels."""
 
     model_config = _FROZEN
+
+    objective: Literal["ae", "contrastive"] = Field(
+        "ae",
+        description="ae: an autoencoder rebuilds each record; contrastive: tell two changed views of a record from "
+        "those of all others (NT-Xent)",
+    )
 
     epochs: int = Field(60, ge=1, description="passes over the history")
     batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
