@@ -12,9 +12,11 @@ from xfmr.models.losses import reconstruction_loss
 from xfmr.models.networks import (
     EMBEDDING_SIZE,
     Classifier,
+    ImageEncoder,
     VectorEncoder,
     build_autoencoder,
     build_encoder,
+    to_device,
     to_inputs,
 )
 from xfmr.training.options import Branch
@@ -105,6 +107,13 @@ def test_an_image_is_embedded_alike_in_any_company() -> None:
     encoder = build_encoder("image", (3, 64, 64)).train()
     images = torch.rand(4, 3, 64, 64)
     torch.testing.assert_close(encoder(images)[:1], encoder(images[:1]), rtol=1e-4, atol=1e-5)
+
+
+def test_on_a_cpu_images_are_computed_in_float32_as_they_stand() -> None:
+    encoder, images = build_encoder("image", (3, 64, 64)), torch.rand(2, 3, 64, 64)
+    assert isinstance(encoder, ImageEncoder)
+    assert torch.equal(encoder(images), encoder.projection(encoder.trunk(images)))
+    assert to_device(encoder, "cpu").trunk.conv1.weight.is_contiguous()
 
 
 def test_a_frozen_classifier_leaves_its_encoder_without_gradient() -> None:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xfmr.models.networks import to_inputs
+from xfmr.models.networks import to_device, to_inputs
 
 _BATCH = 512
 
@@ -25,6 +25,6 @@ def run_network(network: nn.Module, inputs: NDArray[Any]) -> Tensor:
         Shape (n, k), on the CPU.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = network.to(device).eval()
+    network = to_device(network, device).eval()
     batches = (inputs[start : start + _BATCH] for start in range(0, len(inputs), _BATCH))
     return torch.cat([network(to_inputs(batch, device)).float().cpu() for batch in batches])

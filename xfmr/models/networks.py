@@ -33,6 +33,18 @@ def mlp(widths: Sequence[int], *, bias: bool) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def in_bfloat16_on_gpu(device: torch.device) -> torch.autocast:
+    """Compute convolutions and products in bfloat16 where the device is a GPU; on a CPU nothing changes."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def to_device(network: nn.Module, device: torch.device | str) -> nn.Module:
+    """Move a network to a device; on a GPU with the channels of images innermost, which its tensor cores take."""
+    if torch.device(device).type == "cuda":
+        network = network.to(memory_format=torch.channels_last)
+    return network.to(device)
+
+
 class VectorEncoder(nn.Sequential):
     """(n, d) -> (n, 128): a bias-free MLP."""
 
@@ -52,8 +64,8 @@ def vector_decoder(size: int) -> nn.Sequential:
 class ImageEncoder(nn.Module):
     """(n, 3, S, S) in 0..1 -> (n, 128): ResNet18 and a bias-free projection.
 
-    Group norm in place of batch norm: a record's embedding must not depend on the records beside it, nor training
-    on how a batch is split over workers.
+    On a GPU the trunk runs in bfloat16, channels last. Group norm in place of batch norm: a record's embedding must
+    not depend on the records beside it, nor training on how a batch is split over workers.
     """
 
     def __init__(self) -> None:
@@ -66,7 +78,9 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed a batch of images."""
-        embedding: Tensor = self.projection(self.trunk(images))
+        with in_bfloat16_on_gpu(images.device):
+            features = self.trunk(images)
+        embedding: Tensor = self.projection(features.float())
         return embedding
 
     def last_block(self) -> nn.Module:
@@ -89,7 +103,8 @@ class ImageDecoder(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Reconstruct a batch of images."""
-        images = self.grow(self.start(embedding).unflatten(1, (128, 8, 8)))
+        with in_bfloat16_on_gpu(embedding.device):
+            images = self.grow(self.start(embedding).unflatten(1, (128, 8, 8))).float()
         resized = nn.functional.interpolate(images, size=(self.size, self.size), mode="bilinear", align_corners=False)
         return torch.sigmoid(resized)
 
@@ -230,4 +245,7 @@ def to_inputs(rows: NDArray[Any], device: torch.device | str) -> Inputs:
 
 def _to_input(values: NDArray[Any], device: torch.device | str) -> Tensor:
     tensor = torch.from_numpy(np.require(values, requirements=["C", "W"])).to(device)
-    return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
+    if tensor.dtype != torch.uint8:
+        return tensor
+    fractions = tensor.float() / 255
+    return fractions.contiguous(memory_format=torch.channels_last) if fractions.is_cuda else fractions

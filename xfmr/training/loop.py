@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xfmr.errors import XfmrError
-from xfmr.models.networks import to_inputs
+from xfmr.models.networks import to_device, to_inputs
 
 # Tensors, but for the inputs of a branch of several parts.
 Batch = dict[str, Any]
@@ -159,7 +159,7 @@ def train(task: Task, data: Data, schedule: Schedule, *, report_to: Any) -> None
         report_to: A queue that gets the metrics of each epoch, from the first worker.
     """
     worker = Worker.here()
-    task.network.to(worker.device)
+    to_device(task.network, worker.device)
     optimiser = task.optimiser()
     progress = _resume(task, optimiser, worker)
     if progress is None:
