@@ -37,6 +37,7 @@ test-slow: setup
 
 bench: setup
 	$(BIN)/python -m bench.steps
+	$(BIN)/python -m bench.images
 
 # The gearbox recordings: archive/, new/ and labels.csv.
 GEARBOX ?= ../shared/data/gearbox

@@ -1,9 +1,10 @@
-"""RUN/features -> encoders: autoencoders learn what this fleet's records are made of. No label is read.
+"""RUN/features -> encoders: networks learn what this fleet's records are made of. No label is read.
 
     python -m jobs.pretrain --run runs/first --branch spectrum --epochs 60 --workers 2
+    python -m jobs.pretrain --run runs/first --branch dual --pretrain.objective contrastive
 
-One autoencoder a fold (--folds), each trained without the records of its fold, so that each record of the history can
-be scored by one that has not seen it. With --labels, the records held out for validation and test are struck; nothing
+One network a fold (--folds), each trained without the records of its fold, so that each record of the history can be
+scored by one that has not seen it. With --labels, the records held out for validation and test are struck; nothing
 else of the file is used.
 """
 
@@ -16,22 +17,22 @@ import pyarrow as pa
 
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
-from xfmr.pretrained import STAGE, pretrained_bytes
+from xfmr.fitting import fit_encoders
+from xfmr.pretrained import STAGE
 from xfmr.progress import say
 from xfmr.published import Models, key_of
 from xfmr.settings import Settings, save_settings
 from xfmr.stage_one import branch_history
-from xfmr.training.loop import Data, Schedule
-from xfmr.training.pretrain import PretrainTask
+from xfmr.training.loop import Schedule
 from xfmr.training.run import TrainingRun, fit
 
 
 @sole_job
 def pretrain(settings: Settings) -> None:
-    """Train the autoencoders of the branch and publish them."""
+    """Train the encoders of the branch and publish them."""
     stage_one, options = branch_history(settings), settings.pretrain
     history, epochs = stage_one.history, settings.epochs or options.epochs
-    key = key_of(settings.branch, settings.image_size, settings.seed, epochs, options.model_dump(), history.digest())
+    key = key_of(history.inputs.view, settings.seed, epochs, options.model_dump(), history.digest())
     models = Models(settings.store)
     if models.is_current(STAGE, key):
         say("pretrain", "skipped, the encoders of these settings and records are there")
@@ -39,21 +40,14 @@ def pretrain(settings: Settings) -> None:
     save_settings(settings)
     n_records, n_aside = len(history.keys), len(stage_one.set_aside)
     say("pretrain", f"{n_records} records, {n_aside} set aside as unlike their sensor's rest")
-    say("pretrain", f"branch {settings.branch}, {history.n_folds} folds, {epochs} epochs, {settings.workers} workers")
-    make_task = partial(
-        PretrainTask,
-        branch=settings.branch,
-        shape=history.shape,
-        n_members=history.n_folds,
-        learning_rate=options.learning_rate,
-        seed=settings.seed,
-    )
+    words = f"branch {settings.branch}, {options.objective}, {history.n_folds} folds"
+    say("pretrain", f"{words}, {epochs} epochs, {settings.workers} workers")
+    run = TrainingRun(settings.store, STAGE, key, settings.workers)
+    schedule = Schedule(epochs, options.batch_size, settings.seed)
     with cluster():
-        run = TrainingRun(settings.store, STAGE, key, settings.workers)
-        state = fit(run, make_task, Data(history.columns()), Schedule(epochs, options.batch_size, settings.seed))
+        model, final = fit_encoders(history, options, schedule, partial(fit, run))
     settings.store.write_table(f"models/{run.name}/set_aside.parquet", pa.Table.from_pandas(stage_one.set_aside))
-    final = state["progress"]["history"][-1]
-    path = models.publish(STAGE, key, pretrained_bytes(state["network"], history), {"records": n_records, **final})
+    path = models.publish(STAGE, key, model, {"records": n_records, **final})
     say("pretrain", f"loss {final['loss']:.4g} after {epochs} epochs; encoders in {path}")
 
 

@@ -11,14 +11,14 @@ from archives import Run
 from xfmr.classifier import FaultClassifier
 from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.deep import DeepDetector
-from xfmr.inputs import ModelInputs, branch_values, sensor_keys
+from xfmr.inputs import ModelInputs, sensor_keys
 from xfmr.models.members import SphereDistance
 from xfmr.models.networks import EMBEDDING_SIZE, Classifier, build_encoder
-from xfmr.normal import Standardiser
 from xfmr.published import Models
 from xfmr.schema import LOG_SPECTRUM_SIZE
 from xfmr.scoring import THRESHOLDS_FILE
 from xfmr.storage import Store
+from xfmr.views import View, spectra
 
 SHAPE = (LOG_SPECTRUM_SIZE,)
 HISTORY = np.array([-2, 1])
@@ -28,8 +28,7 @@ CLASSES = ("normal", "worn", "锈")
 def inputs_of(run: Run) -> ModelInputs:
     """Make the model inputs of the spectrum branch from all records of a run."""
     table = run.table("log_spectrum")
-    values = branch_values("spectrum", table, image_size=32)
-    return ModelInputs("spectrum", 32, Standardiser.fit(values, sensor_keys(table)))
+    return ModelInputs.fit(View("spectrum", 32, "log"), spectra(table), sensor_keys(table))
 
 
 def detector(inputs: ModelInputs, *, seed: int = 0) -> DeepDetector:

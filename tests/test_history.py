@@ -14,6 +14,7 @@ from xfmr.history import CleanHistory, load_clean_history
 from xfmr.normal import Standardiser, level_free
 from xfmr.schema import IDENTITY_COLUMNS, to_numpy
 from xfmr.training.options import Branch
+from xfmr.views import View
 
 NONE = np.empty(0, np.int64)
 STAGE_ONE = [
@@ -26,7 +27,7 @@ STAGE_ONE = [
 def load(
     run: Run, *, struck: np.ndarray = NONE, max_records: int = 1000, branch: Branch = "spectrum"
 ) -> CleanHistory:
-    return load_clean_history(run.features, branch, image_size=48, struck=struck, max_records=max_records)
+    return load_clean_history(run.features, View(branch, 48, "minmax"), struck=struck, max_records=max_records)
 
 
 def seen(clean: CleanHistory) -> pd.DataFrame:

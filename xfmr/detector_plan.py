@@ -16,7 +16,7 @@ from xfmr.pretrained import STAGE, Pretrained
 from xfmr.published import Models, key_of
 from xfmr.schema import IDENTITY_COLUMNS
 from xfmr.settings import Settings
-from xfmr.stage_one import StageOne, branch_history, harmonic_history
+from xfmr.stage_one import StageOne, branch_history, harmonic_history, view_of
 from xfmr.training.loop import Schedule
 from xfmr.training.options import DetectorKind, SvddSettings, VaeSettings
 
@@ -75,7 +75,7 @@ class _Planner:
     @cached_property
     def _pretrained(self) -> Pretrained:
         pretrained = Pretrained.read(self.models)
-        pretrained.check(self.settings.branch, self.settings.n_folds)
+        pretrained.check(view_of(self.settings), self.settings.n_folds, self.settings.pretrain.objective)
         pretrained.check_records(self._stage_one.history.record_ids)
         return pretrained
 
@@ -101,9 +101,9 @@ class _Planner:
         return DetectorPlan(key, words, self._stage_one.set_aside, fit)
 
     def _vae(self) -> DetectorPlan:
-        history, options, settings = self._stage_one.history, self.settings.vae, self.settings
+        history, options = self._stage_one.history, self.settings.vae
         schedule = self._schedule(options)
-        key = key_of("vae", settings.branch, settings.image_size, options.model_dump(), schedule, history.digest())
+        key = key_of("vae", history.inputs.view, options.model_dump(), schedule, history.digest())
         words = f"variational autoencoder, {self._counts}, {schedule.epochs} epochs"
         fit = partial(fit_vae, history, options, schedule, self.train_as(key))
         return DetectorPlan(key, words, self._stage_one.set_aside, fit)

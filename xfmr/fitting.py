@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 from torch import nn
 
 from xfmr.detectors.deep import DeepDetector
@@ -13,14 +12,36 @@ from xfmr.folds import FoldedHistory
 from xfmr.models.members import ReconstructionError, SphereDistance, VariationalError
 from xfmr.models.networks import build_autoencoder, build_encoder
 from xfmr.models.vae import build_vae
-from xfmr.pretrained import Pretrained
-from xfmr.training.loop import Data, MakeTask, Schedule, State
-from xfmr.training.options import SvddSettings, VaeSettings
+from xfmr.pretrained import Pretrained, pretrained_bytes
+from xfmr.training.contrastive import ContrastiveTask
+from xfmr.training.loop import Data, MakeTask, Metrics, Schedule, State
+from xfmr.training.options import PretrainSettings, SvddSettings, VaeSettings
+from xfmr.training.pretrain import PretrainTask
 from xfmr.training.svdd import SvddTask
 from xfmr.training.vae import VaeTask
 
 Train = Callable[[MakeTask, Data, Schedule], State]
 """Trains what the first argument makes: on a cluster, or :func:`xfmr.training.loop.train_alone`."""
+
+
+def fit_encoders(
+    history: FoldedHistory, options: PretrainSettings, schedule: Schedule, train: Train
+) -> tuple[bytes, Metrics]:
+    """Pretrain an encoder a fold.
+
+    Returns:
+        What :meth:`~xfmr.pretrained.Pretrained.of_bytes` reads, and the metrics of the last epoch.
+    """
+    make_task = partial(
+        {"ae": PretrainTask, "contrastive": ContrastiveTask}[options.objective],
+        branch=history.inputs.branch,
+        shape=history.shape,
+        n_members=history.n_folds,
+        learning_rate=options.learning_rate,
+        seed=schedule.seed,
+    )
+    state = train(make_task, Data(history.columns()), schedule)
+    return pretrained_bytes(state["network"], history, options.objective), state["progress"]["history"][-1]
 
 
 def fit_ae(pretrained: Pretrained, history: FoldedHistory) -> DeepDetector:
@@ -67,8 +88,7 @@ def fit_vae(history: FoldedHistory, options: VaeSettings, schedule: Schedule, tr
         learning_rate=options.learning_rate,
         seed=schedule.seed,
     )
-    rows = np.arange(len(history.values))
-    state = train(make_task, Data({**history.columns(), "rows": rows}), schedule)
+    state = train(make_task, Data(history.columns()), schedule)
     networks = nn.ModuleList(build_vae(history.shape) for _ in range(history.n_folds))
     networks.load_state_dict(state["network"])
     return DeepDetector.calibrated("vae", [VariationalError(network) for network in networks], history)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xfmr.history import History
 from xfmr.inputs import ModelInputs
 from xfmr.normal import SensorKey, rows_by_sensor
+from xfmr.views import input_shape
 
 
 def time_folds(keys: Sequence[SensorKey], ids: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
@@ -46,7 +47,7 @@ class FoldedHistory:
 
     Args:
         inputs: From features to the networks' input.
-        values: The records' inputs, shape (n, ...).
+        values: The records' inputs, n rows.
         record_ids: Shape (n,).
         keys: Each row's sensor.
         folds: Fold of each row, shape (n,).
@@ -64,13 +65,13 @@ class FoldedHistory:
     def of(cls, inputs: ModelInputs, history: History, n_folds: int) -> FoldedHistory:
         """Prepare a history."""
         folds = time_folds(history.keys, history.record_ids, n_folds)
-        values = inputs.standardise(history.values, history.keys)
+        values = inputs.scale(history.values, history.keys)
         return cls(inputs, values, history.record_ids, history.keys, folds, n_folds)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of a network's input."""
-        return self.values.shape[1:]
+        """Shape of a network's input, of several parts all their shapes in a row."""
+        return input_shape(self.values)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return what fold members are trained on, row for row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,21 +15,24 @@ from xfmr.folds import FoldedHistory
 from xfmr.inputs import ModelInputs
 from xfmr.models.checkpoint import StoredModel, from_bytes, to_bytes
 from xfmr.published import Models
-from xfmr.training.options import Branch
+from xfmr.training.options import Objective
+from xfmr.views import View
 
 STAGE = "pretrain"
 
 
-def pretrained_bytes(network: dict[str, Tensor], history: FoldedHistory) -> bytes:
+def pretrained_bytes(network: dict[str, Tensor], history: FoldedHistory, objective: Objective) -> bytes:
     """Serialise fold members and what they were trained on.
 
     Args:
-        network: State of the :class:`~xfmr.models.members.Members`.
+        network: State of the :class:`~xfmr.models.members.Members`; heads are left out, encoders and decoders kept.
         history: Their records.
+        objective: What they were trained for.
     """
-    tensors = {f"member.{name}": tensor for name, tensor in network.items()} | history.inputs.tensors()
-    ids = {"history.record_ids": torch.from_numpy(history.record_ids)}
-    description = {"kind": "encoders", "shape": history.shape, "folds": history.n_folds}
+    kept = {name: tensor for name, tensor in network.items() if name.split(".")[1] in ("encoder", "decoder")}
+    tensors = {f"member.{name}": tensor for name, tensor in kept.items()} | history.inputs.tensors()
+    ids = {"history.record_ids": torch.tensor(history.record_ids)}
+    description = {"kind": "encoders", "objective": objective, "shape": history.shape, "folds": history.n_folds}
     return to_bytes({**tensors, **ids}, {**description, **history.inputs.description()})
 
 
@@ -46,7 +49,16 @@ class Pretrained:
         Raises:
             XfmrError: Where there are none, or their file is damaged.
         """
-        return cls(from_bytes(*models.read(STAGE, "jobs.pretrain"), kind="encoders"))
+        return cls.of_bytes(*models.read(STAGE, "jobs.pretrain"))
+
+    @classmethod
+    def of_bytes(cls, data: bytes, name: str) -> Pretrained:
+        """Read what :func:`pretrained_bytes` wrote; ``name`` is the file's, for messages.
+
+        Raises:
+            XfmrError: Where it is damaged.
+        """
+        return cls(from_bytes(data, name, kind="encoders"))
 
     @cached_property
     def inputs(self) -> ModelInputs:
@@ -72,17 +84,21 @@ class Pretrained:
         """Return the weights of a fold's encoder, which was trained on the other folds."""
         return self.stored.part(f"member.{fold}.encoder")
 
-    def check(self, branch: Branch, n_folds: int) -> None:
-        """Refuse encoders that do not fit what is asked for.
+    def check(self, view: View, n_folds: int, objective: Objective) -> None:
+        """Refuse encoders of other settings than those asked for.
 
         Raises:
-            XfmrError: Where they are of another branch, or another number of folds.
+            XfmrError: Naming the first setting that differs.
         """
-        for name, trained, asked in (("branch", self.inputs.branch, branch), ("folds", self.n_folds, n_folds)):
-            if trained != asked:
+        trained = {**asdict(self.inputs.view), "folds": self.n_folds}
+        asked = {**asdict(view), "folds": n_folds}
+        trained["pretrain.objective"], asked["pretrain.objective"] = self.stored.description["objective"], objective
+        for name, value in trained.items():
+            if value != asked[name]:
+                flag = f"--{name.replace('_', '-')}"
                 raise XfmrError(
-                    f"{self.stored.name} was trained with --{name} {trained}, not {asked}: run jobs.pretrain again, "
-                    f"or give --{name} {trained}"
+                    f"{self.stored.name} was trained with {flag} {value}, not {asked[name]}: run jobs.pretrain "
+                    f"again, or give {flag} {value}"
                 )
 
     def check_records(self, record_ids: NDArray[np.int64]) -> None:

@@ -10,9 +10,9 @@ import pandas as pd
 from xfmr.feature_set import FeatureSet
 from xfmr.folds import FoldedHistory
 from xfmr.history import CleanHistory, RecordIds, load_clean_harmonics, load_clean_history
-from xfmr.inputs import ModelInputs
 from xfmr.labels import held_out_ids, read_labels
 from xfmr.settings import Settings
+from xfmr.views import View
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,16 @@ def branch_history(settings: Settings) -> StageOne:
     """Load what networks may learn from: all but held-out records and those unlike their sensor's rest."""
     clean = load_clean_history(
         FeatureSet(settings.store),
-        settings.branch,
-        image_size=settings.image_size,
+        view_of(settings),
         struck=struck_ids(settings),
         max_records=settings.pretrain.max_records,
     )
-    standardiser = clean.standardiser if settings.branch == "spectrum" else None
-    inputs = ModelInputs(settings.branch, settings.image_size, standardiser)
-    return StageOne(FoldedHistory.of(inputs, clean.history, settings.n_folds), clean.set_aside)
+    return StageOne(FoldedHistory.of(clean.inputs, clean.history, settings.n_folds), clean.set_aside)
+
+
+def view_of(settings: Settings) -> View:
+    """Say what the networks look at."""
+    return View(settings.branch, settings.image_size, settings.image_scale)
 
 
 def harmonic_history(settings: Settings) -> CleanHistory:

@@ -15,8 +15,9 @@ from xfmr.history import History
 from xfmr.inputs import ModelInputs, sensor_keys
 from xfmr.models.members import ReconstructionError, SphereDistance, build_member
 from xfmr.models.networks import build_encoder
-from xfmr.normal import Standardiser, level_free
+from xfmr.normal import level_free
 from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
+from xfmr.views import View
 
 SENSORS = (("", "变压器-1"), ("", "s2"))
 SHAPE = (LOG_SPECTRUM_SIZE,)
@@ -44,7 +45,7 @@ def past() -> pa.Table:
 @pytest.fixture
 def history(past: pa.Table) -> FoldedHistory:
     values, keys = level_free(np.stack(past["log_spectrum"].to_numpy())), sensor_keys(past)
-    inputs = ModelInputs("spectrum", 64, Standardiser.fit(values, keys))
+    inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, keys)
     rows = past.select(["fleet", "sensor_id", "data_time", "record_id"]).to_pandas()
     return FoldedHistory.of(inputs, History(values, rows), N_FOLDS)
 

@@ -13,6 +13,7 @@ from xfmr.errors import XfmrError
 from xfmr.inputs import ModelInputs
 from xfmr.normal import Standardiser
 from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
+from xfmr.views import View
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def table(n: int) -> pa.Table:
 @pytest.fixture
 def members() -> tuple[Detector, ...]:
     flat = np.zeros((1, LOG_SPECTRUM_SIZE), np.float32)
-    inputs = ModelInputs("spectrum", 64, Standardiser((), flat, flat + 1))
+    inputs = ModelInputs(View("spectrum", 64, "log"), {"vector": Standardiser((), flat, flat + 1)})
     return tuple(detector(inputs, seed=seed) for seed in (0, 1))
 
 

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xfmr.errors import XfmrError
-from xfmr.models.networks import as_input
+from xfmr.models.networks import to_device, to_inputs
 
-Batch = dict[str, Tensor]
+# Tensors, but for the inputs of a branch of several parts.
+Batch = dict[str, Any]
 Metrics = dict[str, float]
 State = dict[str, Any]
 """Of a training: ``network``, ``optimiser``, ``task`` and ``progress``."""
@@ -48,9 +49,9 @@ class Data:
         return len(self.columns["inputs"])
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
-        """Move some rows to a device."""
-        moved = {name: torch.from_numpy(column[rows]).to(device) for name, column in self.columns.items()}
-        return {**moved, "inputs": as_input(moved["inputs"])}
+        """Move some rows to a device, with their numbers as ``rows``."""
+        moved = {name: to_inputs(column[rows], device) for name, column in self.columns.items()}
+        return {**moved, "rows": torch.from_numpy(rows).to(device)}
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def train(task: Task, data: Data, schedule: Schedule, *, report_to: Any) -> None
         report_to: A queue that gets the metrics of each epoch, from the first worker.
     """
     worker = Worker.here()
-    task.network.to(worker.device)
+    to_device(task.network, worker.device)
     optimiser = task.optimiser()
     progress = _resume(task, optimiser, worker)
     if progress is None:

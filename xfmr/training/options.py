@@ -9,18 +9,26 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-Branch = Literal["spectrum", "image"]
+Branch = Literal["spectrum", "zerone", "image", "raster", "dual"]
+ImageScale = Literal["log", "minmax"]
+Objective = Literal["ae", "contrastive"]
 DetectorKind = Literal["bank", "ae", "svdd", "vae", "ensemble"]
 
 # Each fold has a network of its own. Five see four fifths of the history each; with two, which see half, all of them
 # together are trained no longer than one would be on all of it: what a ResNet asks for.
-DEFAULT_FOLDS: dict[Branch, int] = {"spectrum": 5, "image": 2}
+DEFAULT_FOLDS: dict[Branch, int] = {"spectrum": 5, "zerone": 5, "image": 2, "raster": 2, "dual": 2}
 
 
 class PretrainSettings(BaseModel):
-    """Autoencoder pretraining of the encoder, without labels."""
+    """Pretraining of the encoder, without labels."""
 
     model_config = _FROZEN
+
+    objective: Objective = Field(
+        "ae",
+        description="ae: an autoencoder rebuilds each record; contrastive: tell two changed views of a record from "
+        "those of all others (NT-Xent)",
+    )
 
     epochs: int = Field(60, ge=1, description="passes over the history")
     batch_size: int = Field(64, ge=2, description="records a step, over all workers together")

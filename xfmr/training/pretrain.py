@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xfmr.models.losses import reconstruction_loss
-from xfmr.models.networks import build_autoencoder
+from xfmr.models.networks import Inputs, build_autoencoder
 from xfmr.training.members import MemberTask
 
 
@@ -24,6 +24,6 @@ class PretrainTask(MemberTask):
         """AdamW over encoders and decoders."""
         return torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=1e-5)
 
-    def member_losses(self, member: int, output: Tensor, inputs: Tensor) -> Tensor:
+    def member_losses(self, member: int, output: Inputs, inputs: Inputs) -> Tensor:
         """Clamped squared error of each record."""
         return reconstruction_loss(output, inputs)

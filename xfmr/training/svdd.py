@@ -9,7 +9,7 @@ from torch import Tensor
 
 from xfmr.errors import XfmrError
 from xfmr.models.losses import soft_boundary_loss, squared_distance
-from xfmr.models.networks import build_encoder
+from xfmr.models.networks import Inputs, build_encoder
 from xfmr.training.loop import Data, Metrics, Worker
 from xfmr.training.members import MemberTask
 
@@ -75,7 +75,7 @@ class SvddTask(MemberTask):
         self._distances = [[] for _ in self.members]
         self._moments = [torch.zeros(()) for _ in self.members]
 
-    def member_losses(self, member: int, output: Tensor, inputs: Tensor) -> Tensor:
+    def member_losses(self, member: int, output: Tensor, inputs: Inputs) -> Tensor:
         """Squared distance of each record, or its soft-boundary loss."""
         distance = squared_distance(output, self.centres[member])
         self._distances[member].append(distance.detach())

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from xfmr.models.losses import absolute_residual
+from xfmr.models.networks import Inputs
 from xfmr.models.vae import build_vae
 from xfmr.training.loop import Batch
 from xfmr.training.members import MemberTask
 
 
 class VaeTask(MemberTask):
-    """Reconstruct rows, which carry their ``rows`` number, from latents with noise on them.
+    """Reconstruct rows from latents with noise on them.
 
     Args:
         shape: Of the inputs.
@@ -54,13 +55,14 @@ class VaeTask(MemberTask):
         """Note the epoch, on which the divergence's weight and the noise depend."""
         self.epoch = epoch
 
-    def member_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+    def member_inputs(self, batch: Batch) -> tuple[Inputs, ...]:
         """Give each record its noise."""
         return batch["inputs"], self._noise(batch["rows"]).to(batch["inputs"].device)
 
-    def member_losses(self, member: int, output: Any, inputs: Tensor) -> Tensor:
+    def member_losses(self, member: int, output: Any, inputs: Inputs) -> Tensor:
         """Mean absolute residual, clamped, and weighted divergence of each record."""
         reconstruction, divergence = output
+        assert isinstance(inputs, Tensor)
         weight = self.beta * min(1.0, self.epoch / max(1, self.warm_up_epochs))
         loss: Tensor = absolute_residual(reconstruction, inputs) + weight * divergence
         return loss
