@@ -23,6 +23,7 @@ _LEAST_POWER = 1e-20
 _LEAST_RATIO = 1e-12
 # A log image is held in bytes: 0.02 decades (0.4 dB) a step in both planes, 0.04 standard deviations in the signal.
 _STEPS = np.array([50, 50, 25], np.float32)[:, None, None]
+_CHUNK = 128
 _AMPLITUDES = ("mean", "rms", "standard_deviation", "maximum", "minimum", "peak_to_peak", "mean_absolute")
 
 
@@ -134,7 +135,7 @@ def level_free_zerone(zerone: NDArray[np.float32]) -> NDArray[np.float32]:
         zerone: As :func:`xfmr.features.zerone` returns them, shape (n, 1200).
 
     Returns:
-        Shape (n, 1200), float32, finite; the values stand where they stood.
+        Shape (n, 1200), float32, finite; every panel stands where it stood.
     """
     panels = {name: zerone[:, part].astype(np.float64) for name, part in ZERONE_PANELS.items()}
     frames, density = (_decades_above_median(panels[name]) for name in ("stft", "psd"))
@@ -161,9 +162,13 @@ def _decades_above_median(power: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def hetero_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
     """Draw hetero images of the stored planes, each plane min-max scaled: (n, 3, size, size)."""
-    signals = to_numpy(table, "signal")
-    cwt, stft = to_numpy(table, "cwt", CWT_SHAPE), to_numpy(table, "stft", stft_shape(signals.shape[1]))
-    return np.rint(features.image_from_planes(cwt, stft, signals, size=size) * 255).astype(np.uint8)
+
+    def draw(rows: pa.Table) -> NDArray[np.float32]:
+        signals = to_numpy(rows, "signal")
+        cwt, stft = to_numpy(rows, "cwt", CWT_SHAPE), to_numpy(rows, "stft", stft_shape(signals.shape[1]))
+        return features.image_from_planes(cwt, stft, signals, size=size) * 255
+
+    return _in_bytes(table, draw, size=size)
 
 
 def log_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
@@ -172,7 +177,17 @@ def log_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
     Of the signals and not of the stored planes: those are rounded to 1/255 of their strongest point, which leaves the
     quiet parts, that a logarithm is to show, at 0 or 1.
     """
-    # The rate gives the image's axes their unit and does not change it.
-    images = features.log_hetero_image(to_numpy(table, "signal"), sample_rate_hz=1.0, size=size)
-    images *= _STEPS
-    return np.rint(images + 128).clip(0, 255).astype(np.uint8)
+
+    def draw(rows: pa.Table) -> NDArray[np.float32]:
+        # The rate gives the image's axes their unit and does not change it.
+        return 128 + _STEPS * features.log_hetero_image(to_numpy(rows, "signal"), sample_rate_hz=1.0, size=size)
+
+    return _in_bytes(table, draw, size=size)
+
+
+def _in_bytes(table: pa.Table, draw: Callable[[pa.Table], NDArray[np.float32]], *, size: int) -> NDArray[np.uint8]:
+    """Draw images in 0..255 some at a time, since in float32 they take four times the memory."""
+    images = np.empty((len(table), 3, size, size), np.uint8)
+    for start in range(0, len(table), _CHUNK):
+        images[start : start + _CHUNK] = np.rint(draw(table.slice(start, _CHUNK))).clip(0, 255)
+    return images

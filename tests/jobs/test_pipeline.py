@@ -37,6 +37,14 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two transformers with a sensor each, one of them faulty now and then."""
+    folder = tmp_path_factory.mktemp("pair")
+    write_fleet(FleetSpec(n_units=2, sensors_per_unit=1, n_times=32, fault_share=0.2, faulty_unit_share=0.5), folder)
+    return folder
+
+
 def modified(run: Path) -> dict[str, int]:
     """When each file of a run was last written, settings apart."""
     files = (path for path in run.rglob("*") if path.is_file() and path.stem != "evaluation")
@@ -81,15 +89,14 @@ def test_from_archive_to_diagnosis(fleet: Path, tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize("branch", ["dual", *(pytest.param(b, marks=pytest.mark.slow) for b in OTHERS)])
-def test_a_branch_from_archive_to_diagnosis(branch: Branch, fleet: Path, tmp_path: Path) -> None:
+def test_a_branch_from_archive_to_diagnosis(branch: Branch, pair: Path, tmp_path: Path) -> None:
     """Few epochs, for the way and not for the result: what the encoder needs arrives in every job."""
     run, out = str(tmp_path / "run"), str(tmp_path / "new.parquet")
     quick = {**QUICK, "branch": branch, "image_size": 32, "epochs": 1}
-    archive = str(fleet / "archive/tr01")
-    pipeline(Settings(run=run, archive=[archive], labels=str(fleet / "labels.csv"), **quick))
+    archive = str(pair / "archive")
+    pipeline(Settings(run=run, archive=[archive], labels=str(pair / "labels.csv"), **quick))
     scores = pd.read_parquet(f"{run}/scores", columns=["score", "sensor_id"])
-    assert len(scores) == 80
-    assert scores["score"].gt(0).all()
+    assert len(scores) == 64
     diagnose(DiagnoseSettings(run=run, archive=[archive], out=out, **quick))
     diagnoses = pd.read_parquet(out)
     # The same records read anew: what was learned of the history is applied as it was when they were scored.
