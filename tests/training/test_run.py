@@ -98,6 +98,25 @@ def test_a_killed_training_goes_on_and_ends_alike(tmp_path: Path, data: Data) ->
     assert found["progress"] == expected["progress"]
 
 
+@pytest.mark.slow
+def test_a_finished_training_is_read_back_and_not_done_again(tmp_path: Path, data: Data) -> None:
+    """An ensemble takes a member so that was fitted before on its own."""
+    log = tmp_path / "log"
+
+    class Logged(PretrainTask):
+        """Writes down the epochs that are begun."""
+
+        def begin_epoch(self, epoch: int) -> None:
+            with log.open("a") as file:
+                file.write(f"{epoch} ")
+
+    make_task = partial(Logged, branch="spectrum", shape=SHAPE, n_members=N_FOLDS, learning_rate=1e-2, seed=0)
+    first, again = (fit(run_in(tmp_path / "a"), make_task, data, Schedule(EPOCHS, 16, seed=0)) for _ in range(2))
+    assert log.read_text().split() == ["0", "1", "2", "3"]
+    for name, tensor in first["network"].items():
+        assert torch.equal(again["network"][name], tensor)
+
+
 def test_what_a_task_raises_reaches_the_caller_in_one_line(tmp_path: Path, data: Data) -> None:
     nothing = [{name: torch.zeros_like(tensor) for name, tensor in weights.items()} for weights in encoders()]
     make_task = partial(

@@ -201,7 +201,7 @@ def train_alone(make_task: MakeTask, data: Data, schedule: Schedule) -> State:
         What :func:`load_state` returns of a finished training.
     """
     worker, task, progress = Worker.alone(), make_task(), Progress()
-    task.network.to(worker.device)
+    to_device(task.network, worker.device)
     optimiser = task.optimiser()
     task.begin(data, worker)
     for epoch in range(schedule.epochs):
