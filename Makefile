@@ -39,7 +39,7 @@ bench: setup
 	$(BIN)/python -m bench.steps
 	$(BIN)/python -m bench.images
 
-# The gearbox recordings: archive/, new/ and labels.csv.
+# The gearbox recordings: archive/, new/ and labels.csv. Three minutes of one core.
 GEARBOX ?= ../shared/data/gearbox
 bench-detect: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.detect $(GEARBOX)

@@ -42,7 +42,7 @@ def finetune(settings: Settings) -> None:
         say("finetune", "skipped, the classifier of these labels and settings is there")
         return
     save_settings(settings)
-    say("finetune", str(supervision))
+    say("finetune", f"{supervision}; encoder of the first of {encoder.n_folds} folds")
     with cluster():
         run = TrainingRun(settings.store, "finetune", key, settings.workers)
         schedule = Schedule(epochs, options.batch_size, settings.seed)
