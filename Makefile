@@ -37,11 +37,12 @@ test-slow: setup
 
 bench: setup
 	$(BIN)/python -m bench.steps
+	$(BIN)/python -m bench.images
 
 bench-archive: setup
 	$(BIN)/python -m bench.archive
 
-# The gearbox recordings: archive/, new/ and labels.csv.
+# The gearbox recordings: archive/, new/ and labels.csv. Three minutes of one core.
 GEARBOX ?= ../shared/data/gearbox
 bench-detect: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.detect $(GEARBOX)

@@ -90,7 +90,10 @@ def test_archives_become_absolute(here: Path) -> None:
         (["--epochs", "0"], ["--epochs", "greater than or equal to 1", "'0'"]),
         (["--sample-rate-hz", "-1"], ["--sample-rate-hz", "greater than 0"]),
         (["--sample-rate-hz", "nan"], ["--sample-rate-hz"]),
-        (["--branch", "spectra"], ["--branch", "'spectrum'", "'image'", "'spectra'"]),
+        (
+            ["--branch", "spectra"],
+            ["--branch", "'spectrum'", "'zerone'", "'image'", "'raster'", "'dual'", "'spectra'"],
+        ),
         (["--svdd.nu", "5"], ["--svdd.nu", "less than 1"]),
         (["--seed", "-1", "--workers", "0"], ["--seed", "--workers"]),
         (["--archive", "a", "--archive", "b"], ["--archive", "two names"]),

@@ -35,7 +35,7 @@ _SIGNAL_LOG_BIAS = 0.15
 
 
 @dataclass(frozen=True)
-class View(ABC):
+class HumView(ABC):
     """A spectrum and, beside it, mains lines: power near each multiple of half the mains frequency, below 1 kHz.
 
     A transformer hums at these, and their mix tells operating points from faults better than the coarse bins of a
@@ -87,7 +87,7 @@ class View(ABC):
         return _LAST_HZ - _HALF_WIDTH_HZ
 
 
-class WholeView(View):
+class WholeHum(HumView):
     """The log spectrum of the whole second, and lines from Zerone's PSD: means over 5 Hz."""
 
     @property
@@ -110,7 +110,7 @@ class WholeView(View):
         return _decades(10**values + np.hstack([noise * _NOISE_POWER * 10**-_MEAN_LOG_BIAS, in_lines]))
 
 
-class QuietView(View):
+class QuietHum(HumView):
     """The PSD of the quieter parts in bands of four bins, and lines from its fine bins: each with its neighbours."""
 
     @property
@@ -141,9 +141,9 @@ class QuietView(View):
         return self.sample_rate_hz / QUIET_SEGMENT
 
 
-def bank_views(*, mains_hz: float, sample_rate_hz: float) -> tuple[View, View]:
+def hum_views(*, mains_hz: float, sample_rate_hz: float) -> tuple[HumView, HumView]:
     """Return both views: of the whole second, and of its quieter parts."""
-    return WholeView(mains_hz, sample_rate_hz), QuietView(mains_hz, sample_rate_hz)
+    return WholeHum(mains_hz, sample_rate_hz), QuietHum(mains_hz, sample_rate_hz)
 
 
 def _decades(power: NDArray[np.float64]) -> NDArray[np.float64]:

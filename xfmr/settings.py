@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -28,13 +28,18 @@ from xfmr.errors import XfmrError
 from xfmr.feature_set import settings_of
 from xfmr.storage import Store, absolute_uri
 from xfmr.thresholds import Method
+from xfmr.training.combinations import DETECTORS, check_combination, describe_detectors
 from xfmr.training.options import (
+    DEFAULT_FOLDS,
     BankSettings,
     Branch,
     DetectorKind,
+    EnsembleSettings,
     FinetuneSettings,
+    ImageScale,
     PretrainSettings,
     SvddSettings,
+    VaeSettings,
 )
 
 SETTINGS_FILE = "settings.yaml"
@@ -88,10 +93,24 @@ class Settings(BaseSettings):
     )
     health: bool = Field(True, description="whether features hold the health indices, which models do not read")
     image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
-    detector: DetectorKind = Field(
-        "bank", description="bank: distance to the sensor's healthy records; svdd: Deep SVDD on the encoder"
+    image_scale: ImageScale = Field(
+        "log",
+        description="hetero images as decades without level, standardised per sensor (log), or each plane of each "
+        "record by its own range (minmax)",
     )
-    branch: Branch = Field("spectrum", description="what the networks see: log spectra or hetero images")
+    detector: DetectorKind = Field("bank", description=describe_detectors())
+    branch: Branch = Field(
+        "spectrum",
+        description="what the networks see: log spectra, Zerone, hetero images, Zerone as raster images, or "
+        "both hetero images and log spectra",
+    )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="parts of the history, each scored by networks trained without it: a network a fold; by default "
+        "5, and 2 where there are images",
+    )
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")
     seed: int = Field(0, ge=0, description="seed of all random choices")
@@ -99,6 +118,8 @@ class Settings(BaseSettings):
     pretrain: PretrainSettings = PretrainSettings()
     bank: BankSettings = BankSettings()
     svdd: SvddSettings = SvddSettings()
+    vae: VaeSettings = VaeSettings()
+    ensemble: EnsembleSettings = EnsembleSettings()
     thresholds: ThresholdSettings = ThresholdSettings()
     finetune: FinetuneSettings = FinetuneSettings()
 
@@ -126,10 +147,32 @@ class Settings(BaseSettings):
         """Make a local path absolute, for the same reason."""
         return absolute_uri(uri) if uri else uri
 
+    @model_validator(mode="after")
+    def _combination(self) -> Self:
+        """Refuse a detector that there is not for this branch or pretraining."""
+        for kind in self.detector_kinds:
+            check_combination(kind, self.branch, self.pretrain.objective)
+        return self
+
+    @property
+    def detector_kinds(self) -> tuple[DetectorKind, ...]:
+        """The detector, or the members of the ensemble."""
+        return tuple(self.ensemble.weights) if self.detector == "ensemble" else (self.detector,)
+
+    @property
+    def detector_needs_encoders(self) -> bool:
+        """Whether the detector begins from what jobs.pretrain makes."""
+        return any(DETECTORS[kind].objectives for kind in self.detector_kinds)
+
     @property
     def store(self) -> Store:
         """The run folder."""
         return Store(self.run)
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, given or the branch's own."""
+        return self.folds or DEFAULT_FOLDS[self.branch]
 
     def required_archive(self) -> list[str]:
         """Return ``archive``.
@@ -233,6 +276,8 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _complaint(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"])
     flag = "--" + name.replace("_", "-")
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"]) if not name else f"{flag}: {item['ctx']['error']}, not {item['input']!r}"
     if item["type"] == "missing":
         return f"{flag} is required"
     if item["type"] == "extra_forbidden":

@@ -13,7 +13,7 @@ from xfmr.detectors import detector_from_bytes
 from xfmr.detectors.bank import BankDetector, fit_bank
 from xfmr.detectors.known import Rows
 from xfmr.errors import XfmrError
-from xfmr.harmonics import HARMONIC_COLUMNS, bank_views
+from xfmr.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.history import CleanHistory, History, clean_by_view
 from xfmr.inputs import record_times, sensor_keys
 from xfmr.schema import fixed_size_column
@@ -46,7 +46,7 @@ def table_of(signals: np.ndarray, sensor: str = "s1", first_id: int = 0) -> pa.T
 
 
 def history_of(table: pa.Table) -> CleanHistory:
-    views = bank_views(mains_hz=50, sample_rate_hz=RATE_HZ)
+    views = hum_views(mains_hz=50, sample_rate_hz=RATE_HZ)
     values = np.hstack([view.values(table) for view in views])
     rows = table.select(["fleet", "sensor_id", "data_time", "record_id"]).to_pandas()
     return clean_by_view(History(values, rows), views[0])

@@ -20,13 +20,13 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from xfmr.detectors.known import KnownView, Rows, learn_view, sensors_of
-from xfmr.harmonics import HARMONIC_COLUMNS, bank_views
+from xfmr.detectors.known import KnownView, Rows, learn_view
+from xfmr.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.history import CleanHistory
 from xfmr.inputs import record_times, sensor_keys
 from xfmr.models.checkpoint import StoredModel, to_bytes
 from xfmr.neighbours import thinned
-from xfmr.normal import SensorKey, rows_by_sensor
+from xfmr.normal import SensorKey, as_sensors, rows_by_sensor
 
 # Sigmas that a record pays for being explained by its quieter parts alone. Of 1 to 4, 2 and 3 do best on three
 # synthetic fleets, where AUC rises from .984 to .996; the gearbox's tooth, which knocks as well, falls from .996 to
@@ -95,9 +95,9 @@ class BankDetector:
     def restore(cls, model: StoredModel) -> BankDetector:
         """Rebuild from what :meth:`to_bytes` wrote."""
         text, tensors = model.description, model.tensors
-        sensors = sensors_of(text["sensors"])
+        sensors = as_sensors(text["sensors"])
         ids, keys = tensors["bank_ids"].numpy(), tuple(sensors[row] for row in tensors["sensor"])
-        views = bank_views(mains_hz=text["mains_hz"], sample_rate_hz=text["sample_rate_hz"])
+        views = hum_views(mains_hz=text["mains_hz"], sample_rate_hz=text["sample_rate_hz"])
         whole, quiet = (
             KnownView.restore(view, text[name], model.part(name), ids, keys)
             for view, name in zip(views, ("whole", "quiet"), strict=True)
@@ -109,12 +109,12 @@ def fit_bank(clean: CleanHistory, *, mains_hz: float, sample_rate_hz: float, siz
     """Fit a bank to a history.
 
     Args:
-        clean: What :func:`xfmr.history.load_bank_history` gives for :func:`xfmr.harmonics.bank_views`.
+        clean: What :func:`xfmr.history.load_bank_history` gives for :func:`xfmr.harmonics.hum_views`.
         mains_hz: Mains frequency in Hz.
         sample_rate_hz: Sampling rate in Hz.
         size: Records that the bank keeps, shared out over the sensors; at least 10 of each.
     """
-    views = bank_views(mains_hz=mains_hz, sample_rate_hz=sample_rate_hz)
+    views = hum_views(mains_hz=mains_hz, sample_rate_hz=sample_rate_hz)
     history = clean.history
     rows = Rows(history.record_ids, history.keys, history.times)
     kept = _shared_out(rows.keys, size)

@@ -15,8 +15,8 @@ from torch import Tensor
 from xfmr.daytime import DailyProfile, Times
 from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.space import Distances, HealthySpace, held_out_distances
-from xfmr.harmonics import View
-from xfmr.normal import SensorKey, Standardiser
+from xfmr.harmonics import HumView
+from xfmr.normal import SensorKey, Standardiser, as_sensors
 from xfmr.whitening import whitener
 
 # Noise levels of the copies, below the signal; between two of them a record is at most 2.5 dB from one.
@@ -58,7 +58,7 @@ class KnownView:
         profile: What the sensors score at each time of the day.
     """
 
-    view: View
+    view: HumView
     standardiser: Standardiser
     white: NDArray[np.float32]
     values: NDArray[np.float64]
@@ -112,7 +112,7 @@ class KnownView:
     @classmethod
     def restore(
         cls,
-        view: View,
+        view: HumView,
         description: dict[str, Any],
         tensors: dict[str, Tensor],
         ids: NDArray[np.int64],
@@ -120,22 +120,22 @@ class KnownView:
     ) -> KnownView:
         """Rebuild from :meth:`description` and :meth:`tensors`."""
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        near, far = (sensors_of(known) for known in description["calibrated"])
+        near, far = (as_sensors(known) for known in description["calibrated"])
         return cls(
             view=view,
-            standardiser=Standardiser(sensors_of(description["standardised"]), arrays["median"], arrays["scale"]),
+            standardiser=Standardiser(as_sensors(description["standardised"]), arrays["median"], arrays["scale"]),
             white=arrays["white"],
             values=arrays["values"],
             ids=ids,
             keys=keys,
             mean_share=description["mean_share"],
             calibrations=(Calibration(near, *arrays["near"]), Calibration(far, *arrays["far"])),
-            profile=DailyProfile(sensors_of(description["daily"]), arrays["excess"]),
+            profile=DailyProfile(as_sensors(description["daily"]), arrays["excess"]),
         )
 
 
 def learn_view(
-    view: View, values: NDArray[np.float64], rows: Rows, kept: NDArray[np.int64]
+    view: HumView, values: NDArray[np.float64], rows: Rows, kept: NDArray[np.int64]
 ) -> tuple[KnownView, NDArray[np.float32]]:
     """Learn a view of a cleaned history.
 
@@ -169,11 +169,6 @@ def learn_view(
         profile=profile,
     )
     return known, held_out - profile.apply(rows.keys, rows.times)
-
-
-def sensors_of(pairs: Sequence[Sequence[str]]) -> tuple[SensorKey, ...]:
-    """Read sensors as a description holds them."""
-    return tuple((str(fleet), str(sensor)) for fleet, sensor in pairs)
 
 
 def _blend(
