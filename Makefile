@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check bench bench-detect clean
+.PHONY: setup demo test test-slow check bench bench-archive bench-detect clean
 
 setup: .venv/installed
 
@@ -37,8 +37,12 @@ test-slow: setup
 
 bench: setup
 	$(BIN)/python -m bench.steps
+	$(BIN)/python -m bench.images
 
-# The gearbox recordings: archive/, new/ and labels.csv.
+bench-archive: setup
+	$(BIN)/python -m bench.archive
+
+# The gearbox recordings: archive/, new/ and labels.csv. Three minutes of one core.
 GEARBOX ?= ../shared/data/gearbox
 bench-detect: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.detect $(GEARBOX)

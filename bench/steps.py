@@ -15,7 +15,7 @@ import importlib
 import json
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import cycle
 from typing import Any
@@ -26,9 +26,9 @@ import pyarrow as pa
 from bench import plain
 from xfmr import features
 from xfmr.archive import ArchiveFile
-from xfmr.feature_set import encode_rows
 from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows
 from xfmr.records import Record, parse_line
+from xfmr.row_files import encode_rows
 from xfmr.synth import FleetSpec, format_signal, sample_signals
 
 RATE_HZ = 8192.0
@@ -110,7 +110,14 @@ def whole(lines: list[bytes], rows: FeatureRows) -> pa.Buffer:
     free, file = iter(block), ArchiveFile("", "a.jsonl", 0, 0)
     records = [parse_line(line, line_number=1, rows=free) for line in lines]
     batch = Batch([(file, record) for record in records if isinstance(record, Record)], block)
-    return encode_rows(rows.tables([batch]), rows.schema)
+    return encoded(rows.tables([batch]), rows.schema)
+
+
+def encoded(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Buffer:
+    """Encode a file of rows in memory."""
+    sink = pa.BufferOutputStream()
+    encode_rows(tables, schema, sink)
+    return sink.getvalue()
 
 
 def main() -> None:
@@ -141,10 +148,10 @@ def main() -> None:
         show("scalogram", lambda: features.cwt_plane(signals), name, peer)
     show("features together", lambda: features.feature_columns(signals, **rate))
     show("  without health", lambda: features.feature_columns(signals, columns=without_health.columns[1:], **rate))
-    show("write", lambda: encode_rows([table], rows.schema))
+    show("write", lambda: encoded([table], rows.schema))
     show("line to stored row", lambda: whole(lines, rows))
     show("  without health", lambda: whole(lines, without_health))
-    size = encode_rows([table], rows.schema).size / len(batch.records) / 1e3
+    size = encoded([table], rows.schema).size / len(batch.records) / 1e3
     print(f"a stored row takes {size:.1f} kB, its line of text {len(lines[0]) / 1e3:.1f} kB")
 
 

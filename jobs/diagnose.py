@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from jobs.command import run_job
-from jobs.featurize import list_files, plan, process
+from jobs.groups import list_files, plan, process
 from xfmr.archive import parse_archives
 from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, Instruments, check_output, merge, write_output
 from xfmr.feature_set import close
@@ -27,12 +27,12 @@ def diagnose(settings: DiagnoseSettings) -> None:
     run, archives = settings.store, parse_archives(settings.required_archive())
     rows = (run, Instruments.current(run), settings.sample_rate_hz, settings.record_length)
     DiagnosisRows(*rows)  # whatever is missing or damaged shows here, before any work
-    files = list_files(archives)
+    files = list_files(archives, label="diagnose")
     key = key_of(archives, rows[1:])
     work = run.child(f"diagnosed/{key}")
     args = (work, archives, rows)
     with sole_driver(work):
-        pending = plan(work, files, key=key, group_bytes=settings.group_bytes, label="diagnose")
+        pending = plan(work, files, archives, key=key, group_bytes=settings.group_bytes, label="diagnose")
         process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)
         counts = close(work)
         diagnoses = merge(work)

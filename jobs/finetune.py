@@ -2,8 +2,8 @@
 
     python -m jobs.finetune --run runs/first --labels labels.csv
 
-Labelled records are split by time into training, validation and test; the best epoch is chosen on validation and
-judged once on test.
+Of the pretrained encoders it takes the one of the history's first fold. Labelled records are split by time into
+training, validation and test; the best epoch is chosen on validation and judged once on test.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
 from xfmr.feature_set import FeatureSet
 from xfmr.labels import check_disjoint, match_records, read_labels
-from xfmr.models.checkpoint import from_bytes
+from xfmr.pretrained import STAGE, Pretrained
 from xfmr.progress import say
 from xfmr.published import Models, key_of
 from xfmr.score_sets import read_scores
@@ -32,18 +32,18 @@ def finetune(settings: Settings) -> None:
         say("finetune", "nothing to do without --labels")
         return
     models, features, options = Models(settings.store), FeatureSet(settings.store), settings.finetune
-    encoder = from_bytes(*models.read("pretrain", "jobs.pretrain"), kind="encoder")
+    encoder = Pretrained.read(models)
     labelled = match_records(read_labels(settings.labels), features)
     supervision = supervise(labelled, read_scores(settings.store), options)
-    for stage_one in (encoder.tensors["history.record_ids"].numpy(), load_detector(models).history_ids):
+    for stage_one in (encoder.record_ids, load_detector(models).history_ids):
         check_disjoint(stage_one, supervision.held_out)
     epochs = settings.epochs or options.epochs
-    key = key_of(models.current_key("pretrain"), options.model_dump(), epochs, settings.seed, supervision.digest())
+    key = key_of(models.current_key(STAGE), options.model_dump(), epochs, settings.seed, supervision.digest())
     if models.is_current("finetune", key):
         say("finetune", "skipped, the classifier of these labels and settings is there")
         return
     save_settings(settings)
-    say("finetune", str(supervision))
+    say("finetune", f"{supervision}; encoder of the first of {encoder.n_folds} folds")
     with cluster():
         run = TrainingRun(settings.store, "finetune", key, settings.workers)
         schedule = Schedule(epochs, options.batch_size, settings.seed)

@@ -2,8 +2,8 @@
 
     python -m jobs.pipeline --archive data/archive --run runs/first --labels labels.csv
 
-A step is skipped when its output is there, so the same command after a crash goes on where it stopped. The encoder is
-trained only for what needs it: Deep SVDD, and the classifier where there are labels.
+A step is skipped when its output is there, so the same command after a crash goes on where it stopped. The encoders
+are trained only for what needs them: some detectors, and the classifier where there are labels.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def pipeline(settings: Settings) -> None:
     began = time.monotonic()
     with cluster():
         featurize(settings)
-        if settings.labels or settings.detector != "bank":
+        if settings.labels or settings.detector_needs_encoders:
             pretrain(settings)
         for step in (fit_detector, score, finetune):
             step(settings)

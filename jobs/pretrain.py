@@ -1,8 +1,11 @@
-"""RUN/features -> encoder: an autoencoder learns what this fleet's records are made of. No label is read.
+"""RUN/features -> encoders: networks learn what this fleet's records are made of. No label is read.
 
     python -m jobs.pretrain --run runs/first --branch spectrum --epochs 60 --workers 2
+    python -m jobs.pretrain --run runs/first --branch dual --pretrain.objective contrastive
 
-With --labels, the records held out for validation and test are struck; nothing else of the file is used.
+One network a fold (--folds), each trained without the records of its fold, so that each record of the history can be
+scored by one that has not seen it. With --labels, the records held out for validation and test are struck; nothing
+else of the file is used.
 """
 
 from __future__ import annotations
@@ -10,70 +13,43 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-import numpy as np
 import pyarrow as pa
-import torch
 
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
-from xfmr.feature_set import FeatureSet
-from xfmr.history import CleanHistory, RecordIds, load_clean_history
-from xfmr.inputs import ModelInputs
-from xfmr.labels import held_out_ids, read_labels
-from xfmr.models.checkpoint import to_bytes
+from xfmr.fitting import fit_encoders
+from xfmr.pretrained import STAGE
 from xfmr.progress import say
 from xfmr.published import Models, key_of
 from xfmr.settings import Settings, save_settings
-from xfmr.training.loop import Data, Schedule
-from xfmr.training.pretrain import PretrainTask
+from xfmr.stage_one import branch_history
+from xfmr.training.loop import Schedule
 from xfmr.training.run import TrainingRun, fit
 
 
 @sole_job
 def pretrain(settings: Settings) -> None:
-    """Train the autoencoder of the branch and publish its encoder."""
-    clean, options = stage_one_history(settings), settings.pretrain
-    history, epochs = clean.history, settings.epochs or options.epochs
-    key = key_of(settings.branch, settings.image_size, settings.seed, epochs, options.model_dump(), history.digest())
+    """Train the encoders of the branch and publish them."""
+    stage_one, options = branch_history(settings), settings.pretrain
+    history, epochs = stage_one.history, settings.epochs or options.epochs
+    inputs_of = (history.inputs.view, settings.sample_rate_hz, history.digest())
+    key = key_of(*inputs_of, settings.seed, epochs, options.model_dump())
     models = Models(settings.store)
-    if models.is_current("pretrain", key):
-        say("pretrain", "skipped, the encoder of these settings and records is there")
+    if models.is_current(STAGE, key):
+        say("pretrain", "skipped, the encoders of these settings and records are there")
         return
     save_settings(settings)
-    say("pretrain", f"{len(history.keys)} records, {len(clean.set_aside)} set aside as unlike their sensor's rest")
-    say("pretrain", f"branch {settings.branch}, {epochs} epochs, {settings.workers} workers")
-    standardiser = clean.standardiser if settings.branch == "spectrum" else None
-    inputs = ModelInputs(settings.branch, settings.image_size, standardiser)
-    values = inputs.standardise(history.values, history.keys)
-    shape = values.shape[1:]
-    make_task = partial(
-        PretrainTask, branch=settings.branch, shape=shape, learning_rate=options.learning_rate, seed=settings.seed
-    )
+    n_records, n_aside = len(history.keys), len(stage_one.set_aside)
+    say("pretrain", f"{n_records} records, {n_aside} set aside as unlike their sensor's rest")
+    words = f"branch {settings.branch}, {options.objective}, {history.n_folds} folds"
+    say("pretrain", f"{words}, {epochs} epochs, {settings.workers} workers")
+    run = TrainingRun(settings.store, STAGE, key, settings.workers)
+    schedule = Schedule(epochs, options.batch_size, settings.seed)
     with cluster():
-        run = TrainingRun(settings.store, "pretrain", key, settings.workers)
-        state = fit(run, make_task, Data({"inputs": values}), Schedule(epochs, options.batch_size, settings.seed))
-    encoder = {name: tensor for name, tensor in state["network"].items() if name.startswith("encoder.")}
-    trained_on = {"history.record_ids": torch.tensor(history.record_ids)}
-    description = {"kind": "encoder", "shape": shape, **inputs.description()}
-    model = to_bytes({**encoder, **inputs.tensors(), **trained_on}, description)
-    settings.store.write_table(f"models/{run.name}/set_aside.parquet", pa.Table.from_pandas(clean.set_aside))
-    final = state["progress"]["history"][-1]
-    path = models.publish("pretrain", key, model, {"records": len(history.keys), **final})
-    say("pretrain", f"loss {final['loss']:.4g} after {epochs} epochs; encoder in {path}")
-
-
-def stage_one_history(settings: Settings) -> CleanHistory:
-    """Load what stage one may learn from: everything but held-out records and those unlike their sensor's rest."""
-    features, size, most = FeatureSet(settings.store), settings.image_size, settings.pretrain.max_records
-    struck = struck_ids(settings)
-    return load_clean_history(features, settings.branch, image_size=size, struck=struck, max_records=most)
-
-
-def struck_ids(settings: Settings) -> RecordIds:
-    """Name the records that validation and test hold out, which stage one must not see."""
-    if not settings.labels:
-        return np.empty(0, np.int64)
-    return held_out_ids(read_labels(settings.labels), FeatureSet(settings.store))
+        model, final = fit_encoders(history, options, schedule, partial(fit, run))
+    settings.store.write_table(f"models/{run.name}/set_aside.parquet", pa.Table.from_pandas(stage_one.set_aside))
+    path = models.publish(STAGE, key, model, {"records": n_records, **final})
+    say("pretrain", f"loss {final['loss']:.4g} after {epochs} epochs; encoders in {path}")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from xfmr.archive import Group, Ledger, list_archive
+from xfmr.archive import list_archive
 from xfmr.feature_set import Counts, FeatureSet, close, quarantine_file, update_plan
 from xfmr.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.ledger import Ledger
+from xfmr.plan import Group, numbered, uncounted
+from xfmr.reading import count_newlines
 from xfmr.storage import Store
 
 SAMPLE_RATE_HZ = 8192.0
@@ -82,7 +85,7 @@ class Run:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         archives: Mapping[str, Path],
         *,
         group_bytes: int = 1,
@@ -94,12 +97,16 @@ class Run:
         self.archives = {fleet: str(path) for fleet, path in archives.items()}
         self.group_bytes = group_bytes
         rows = FeatureRows(SAMPLE_RATE_HZ, n_samples, columns)
+        self.key = f"test {rows}"
         self.featurizer = GroupFeaturizer(self.store, self.archives, rows)
 
     def plan(self) -> list[Group]:
         """Plan the groups and write the manifest."""
         files = [file for fleet, uri in self.archives.items() for file in list_archive(fleet, uri)]
-        groups, _ = update_plan(self.store, files, key="test", group_bytes=self.group_bytes)
+        groups, _ = update_plan(self.store, files, key=self.key, group_bytes=self.group_bytes)
+        counts = [count_newlines(group.to_json(), self.archives).to_pylist()[0] for group in uncounted(groups)]
+        groups = numbered(groups, {count["group"]: count["newlines"] for count in counts})
+        self.ledger.write_plan(groups, self.key)
         return groups
 
     def process(self, groups: Iterable[Group]) -> None:

@@ -10,19 +10,21 @@ import torch
 from archives import Run, time_at
 
 from xfmr.classifier import FaultClassifier
-from xfmr.detectors.svdd import SvddDetector
-from xfmr.inputs import ModelInputs, branch_values, sensor_keys
+from xfmr.detectors.calibration import Calibration
+from xfmr.detectors.deep import DeepDetector
+from xfmr.inputs import ModelInputs, sensor_keys
+from xfmr.models.members import SphereDistance
 from xfmr.models.networks import EMBEDDING_SIZE, Classifier, build_encoder
-from xfmr.normal import Standardiser
 from xfmr.published import Models
 from xfmr.schema import LOG_SPECTRUM_SIZE, SCORES
 from xfmr.score_parts import ScoreParts, SensorWriter
 from xfmr.score_sets import ScoreSet
 from xfmr.storage import Store
 from xfmr.thresholds import Thresholds
+from xfmr.views import View, spectra
 
 SHAPE = (LOG_SPECTRUM_SIZE,)
-HISTORY = np.array([1, -2])
+HISTORY = np.array([-2, 1])
 CLASSES = ("normal", "worn", "锈")
 SENSORS = [
     *(("", name) for name in ("../../etc", "a/b", ".", "..", "变压器一", "007", "a=b", "%2e", "a b", "sensor_id=x")),
@@ -33,16 +35,18 @@ SENSORS = [
 def inputs_of(run: Run) -> ModelInputs:
     """Make the model inputs of the spectrum branch from all records of a run."""
     table = run.table("log_spectrum")
-    values = branch_values("spectrum", table, image_size=32)
-    return ModelInputs("spectrum", 32, Standardiser.fit(values, sensor_keys(table)))
+    return ModelInputs.fit(View("spectrum", 32, "log"), spectra(table), sensor_keys(table))
 
 
-def detector(inputs: ModelInputs, *, radius: float = 0.0, seed: int = 0) -> SvddDetector:
-    """Make a detector of random weights."""
+def detector(inputs: ModelInputs, *, seed: int = 0) -> DeepDetector:
+    """Make a Deep SVDD of two folds and random weights; it knows the two records of :data:`HISTORY`."""
     torch.manual_seed(seed)
-    return SvddDetector(
-        inputs, SHAPE, build_encoder("spectrum", SHAPE), torch.full((EMBEDDING_SIZE,), 0.1), radius, HISTORY
+    centre = torch.full((EMBEDDING_SIZE,), 0.1)
+    members = tuple(
+        SphereDistance(build_encoder("spectrum", SHAPE), centre, torch.tensor(radius)) for radius in (1.0, 1.5)
     )
+    calibration = Calibration((), np.array([0.2]), np.array([0.5]))
+    return DeepDetector("svdd", inputs, SHAPE, members, calibration, HISTORY, np.array([0, 1]))
 
 
 def classifier(inputs: ModelInputs, *, trained_on: Sequence[int] = (), seed: int = 0) -> FaultClassifier:
@@ -52,7 +56,7 @@ def classifier(inputs: ModelInputs, *, trained_on: Sequence[int] = (), seed: int
     return FaultClassifier(inputs, SHAPE, network, CLASSES, torch.tensor(trained_on, dtype=torch.int64))
 
 
-def publish_detector(run: Run) -> SvddDetector:
+def publish_detector(run: Run) -> DeepDetector:
     """Publish a detector in a run, with thresholds between its scores."""
     made = detector(inputs_of(run))
     Models(run.store).publish("detector", "d0", made.to_bytes(), {})

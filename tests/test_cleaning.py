@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 
-from xfmr.cleaning import clean
+from xfmr import cleaning
 from xfmr.neighbours import NEIGHBOURS, mean_squared_distance, thinned
 from xfmr.normal import MIN_HISTORY
 from xfmr.whitening import whitener
 
 A = ("", "a")
+
+
+def clean(values: np.ndarray, keys: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Clean records of one minute after another, of one day at most."""
+    return cleaning.clean(values, keys, np.datetime64("2024-01-01") + np.arange(len(keys)).astype("timedelta64[m]"))
 
 
 def clusters(*sizes: int, spread: float = 1.0) -> tuple[np.ndarray, list[tuple[str, str]]]:
@@ -124,3 +129,16 @@ def test_a_sensor_that_is_faulty_throughout_does_not_stop_cleaning(n_bad: int) -
     assert np.isfinite(distance).all()
     assert kept[:270].sum() >= 0.85 * 270
     assert kept[270:].sum() < n_bad
+
+
+def test_what_comes_every_evening_is_kept_and_a_fault_of_a_day_is_not() -> None:
+    """Ten days of 48 records: 6 each evening are unlike the rest, as are those of one night."""
+    values, keys = clusters(480)
+    times = np.datetime64("2024-01-01") + 30 * np.arange(480).astype("timedelta64[m]")
+    evening, night = np.arange(480) % 48 >= 42, (np.arange(480) >= 200) & (np.arange(480) < 224)
+    values[evening] += 6
+    values[night] -= 6
+    kept, _ = cleaning.clean(values, keys, times)
+    assert not kept[night].any()
+    assert kept[evening & ~night].mean() > 0.9
+    assert clean(values, keys)[0][evening].mean() < 0.8

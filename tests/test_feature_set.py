@@ -3,18 +3,14 @@
 from pathlib import Path
 from unittest.mock import Mock
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from archives import Run, fleet_files, line, write_archive
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xfmr.errors import XfmrError
-from xfmr.feature_set import ROW_GROUP_RECORDS, SUCCESS, Counts, FeatureSet, close, encode_rows
-from xfmr.schema import fixed_size_column
+from xfmr.feature_set import SUCCESS, Counts, FeatureSet, close
 from xfmr.storage import Store
 
 # Records of two sensors at two times, three of them in several places; the first line of each in order of path and
@@ -128,26 +124,6 @@ def test_readers_get_the_columns_they_ask_for(tmp_path: Path) -> None:
     tables = list(features.tables(["log_spectrum", "flat"]))
     assert len(tables) == 2
     assert pa.concat_tables(tables).column_names == [*names, "log_spectrum", "flat"]
-
-
-def test_rows_are_encoded_alike_however_they_come() -> None:
-    """Those of a group as its batches are made, and those of a rewritten one as they were read."""
-    n = ROW_GROUP_RECORDS + 2
-    rng = np.random.default_rng(0)
-    table = pa.table(
-        {
-            "line": np.arange(n),
-            "log_spectrum": fixed_size_column(rng.standard_normal((n, 451)).astype(np.float32)),
-            "stft": fixed_size_column(rng.integers(0, 256, (n, 129, 63), dtype=np.uint8)),
-        }
-    )
-    written = encode_rows([table[:ROW_GROUP_RECORDS], table[ROW_GROUP_RECORDS:]], table.schema)
-    read = pq.read_table(pa.BufferReader(written))
-    assert read.equals(table)
-    for rows in (table, read, pa.concat_tables([table[:5], table]).filter(pc.field("line") >= 0)[5:]):
-        assert encode_rows([rows], table.schema).equals(written)
-    groups = pq.read_metadata(pa.BufferReader(written))
-    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [ROW_GROUP_RECORDS, 2]
 
 
 def test_a_run_without_features_says_so(tmp_path: Path) -> None:

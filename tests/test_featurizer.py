@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 from unittest.mock import Mock
 
 import numpy as np
@@ -14,12 +16,16 @@ from disks import largest_file
 from processes import outputs
 
 from xfmr import features
-from xfmr.archive import ArchiveFile, Group, Ledger
+from xfmr.archive import ArchiveFile
 from xfmr.errors import XfmrError
 from xfmr.feature_set import Counts, feature_file, quarantine_file
-from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows, read_group
-from xfmr.records import MAX_LINE_BYTES, Reason, Record, record_id
+from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows
+from xfmr.ledger import Ledger
+from xfmr.plan import Group
+from xfmr.reading import read_group
+from xfmr.records import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, Reason, Record, record_id
 from xfmr.schema import CWT_SHAPE, features_schema, stft_shape, to_numpy
+from xfmr.storage import Store
 
 GOOD = json.loads(line("s", 0, 1))
 
@@ -56,7 +62,9 @@ def damaged_archive(folder: Path) -> tuple[Path, list[tuple[str, int, str]]]:
     (folder / "long.jsonl.gz").write_bytes(gzip.compress(overlong, 1))
     cut = gzip.compress(b"".join(line("s1", 41 + i, 902 + i) + b"\n" for i in range(8)))
     (folder / "cut.jsonl.gz").write_bytes(cut[:20])
+    (folder / "long.json.gz").write_bytes(gzip.compress(b"[" + b" " * MAX_DOCUMENT_BYTES + b"]", 1))
     expected += [("long.jsonl.gz", 2, "line_too_long"), ("cut.jsonl.gz", 1, "unreadable_file")]
+    expected += [("long.json.gz", 1, "document_too_long")]
     return folder, sorted(expected)
 
 
@@ -274,6 +282,24 @@ def test_read_group_goes_through_files_in_order(tmp_path: Path) -> None:
         for file, item in read_group(group, {"north": str(tmp_path / "n"), "south": str(tmp_path / "s")})
     )
     assert list(found) == [("south", "Record", 1), ("north", "Record", 1), ("north", "Reject", 2)]
+
+
+def test_files_are_opened_while_others_are_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = write_archive(tmp_path / "archive", fleet_files(minutes=30))
+    (group,) = Run(tmp_path / "run", {"": archive}, group_bytes=10**9).plan()[:1]
+    opening, most, really = [], [0], Store.open
+
+    def slowly(store: Store, name: str) -> BinaryIO:
+        opening.append(name)
+        most[0] = max(most[0], len(opening))
+        time.sleep(0.02)
+        opening.remove(name)
+        return really(store, name)
+
+    monkeypatch.setattr(Store, "open", slowly)
+    read = [file.path for file, _ in read_group(group, {"": str(archive)})]
+    assert read == [file.path for file in group.files for _ in range(2)]
+    assert 4 <= most[0] <= 8
 
 
 def test_a_local_archive_is_left_as_it_was(tmp_path: Path) -> None:

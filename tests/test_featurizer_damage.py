@@ -13,7 +13,7 @@ from archives import Run, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xfmr import featurizer
+from xfmr import reading
 from xfmr.feature_set import Counts
 from xfmr.records import read_records
 
@@ -128,7 +128,7 @@ def write(files: list[File], folder: Path) -> dict[str, File]:
 @given(files=st.lists(st.one_of(line_files(), documents()), max_size=5), one_group=st.booleans())
 def test_lines_read_are_kept_quarantined_or_duplicates(files: list[File], one_group: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(featurizer, "read_records", partial(read_records, max_line_bytes=LIMIT))
+        patch.setattr(reading, "read_records", partial(read_records, max_line_bytes=LIMIT))
         by_path = write([File("a.jsonl", good("s1", 9).data, [good("s1", 9)]), *files], Path(folder) / "in")
         group_bytes = 10**9 if one_group else 1
         run = Run(Path(folder) / "run", {"": Path(folder) / "in"}, group_bytes=group_bytes, columns=())

@@ -10,10 +10,11 @@ from sources import parameters, reachable, relative, sources
 
 from xfmr.cleaning import CLEANING_SHARE
 from xfmr.errors import XfmrError
-from xfmr.history import CleanHistory, load_clean_history
+from xfmr.history import ViewedHistory, load_clean_history
 from xfmr.normal import Standardiser, level_free
 from xfmr.schema import IDENTITY_COLUMNS, to_numpy
 from xfmr.training.options import Branch
+from xfmr.views import View
 
 NONE = np.empty(0, np.int64)
 STAGE_ONE = [
@@ -25,11 +26,11 @@ STAGE_ONE = [
 
 def load(
     run: Run, *, struck: np.ndarray = NONE, max_records: int = 1000, branch: Branch = "spectrum"
-) -> CleanHistory:
-    return load_clean_history(run.features, branch, image_size=48, struck=struck, max_records=max_records)
+) -> ViewedHistory:
+    return load_clean_history(run.features, View(branch, 48, "minmax"), struck=struck, max_records=max_records)
 
 
-def seen(clean: CleanHistory) -> pd.DataFrame:
+def seen(clean: ViewedHistory) -> pd.DataFrame:
     """Return all records that were read, those set aside among them, by sensor and time."""
     rows = pd.concat([clean.history.rows, clean.set_aside[IDENTITY_COLUMNS]])
     return rows.sort_values(IDENTITY_COLUMNS[:3]).reset_index(drop=True)
@@ -107,6 +108,9 @@ def test_the_standardiser_is_of_all_records_seen(run: Run) -> None:
     expected = Standardiser.fit(np.stack([by_id[i] for i in rows["record_id"]]), [("", s) for s in rows["sensor_id"]])
     np.testing.assert_array_equal(clean.standardiser.median, expected.median)
     np.testing.assert_array_equal(clean.standardiser.scale, expected.scale)
+    learned = clean.inputs.scalers["vector"].arrays()
+    np.testing.assert_array_equal(learned["median"], expected.median)
+    np.testing.assert_array_equal(learned["scale"], expected.scale)
 
 
 def test_a_dead_sensor_that_looks_like_a_living_one_once_padded(tmp_path: Path) -> None:

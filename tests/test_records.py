@@ -106,7 +106,7 @@ def test_a_line_that_is_no_record_says_why(line: bytes, reason: Reason) -> None:
 
 
 def test_every_reason_is_reached_and_has_a_meaning() -> None:
-    of_files = {Reason.LINE_TOO_LONG, Reason.UNREADABLE_FILE}
+    of_files = {Reason.LINE_TOO_LONG, Reason.DOCUMENT_TOO_LONG, Reason.UNREADABLE_FILE}
     assert {reason for _, reason in REJECTED} == set(Reason) - of_files
     assert all(reason.meaning.endswith(".") and Reason(str(reason)) is reason for reason in Reason)
 

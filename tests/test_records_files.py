@@ -53,6 +53,14 @@ def test_a_file_of_blank_lines_has_no_records(data: bytes) -> None:
     assert read(data) == []
 
 
+def test_a_document_too_long_is_not_read_whole() -> None:
+    data = b"[" + line_of() + b"]"
+    assert outcomes(read(data, "a.json", max_document_bytes=len(data))) == ["s1"]
+    for form, name in ((data, "a.json"), (gzip.compress(data), "a.json.gz")):
+        (found,) = read(form, name, max_document_bytes=len(data) - 1)
+        assert (outcomes([found]), found.line) == (["document_too_long"], 1)
+
+
 @pytest.mark.parametrize("extra", [0, 1, 2, 300_000])
 def test_a_line_too_long_is_skipped_and_the_next_is_read(extra: int) -> None:
     limit = len(line_of()) + 1

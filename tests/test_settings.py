@@ -1,5 +1,6 @@
 """Settings: who wins, what is refused and how, and that a run keeps what it was made with."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,14 @@ import pytest
 import yaml
 
 from xfmr.errors import XfmrError
-from xfmr.settings import SETTINGS_FILE, DiagnoseSettings, Settings, read_settings, save_settings
+from xfmr.settings import (
+    SETTINGS_FILE,
+    DiagnoseSettings,
+    Settings,
+    feature_settings,
+    read_settings,
+    save_settings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +90,10 @@ def test_archives_become_absolute(here: Path) -> None:
         (["--epochs", "0"], ["--epochs", "greater than or equal to 1", "'0'"]),
         (["--sample-rate-hz", "-1"], ["--sample-rate-hz", "greater than 0"]),
         (["--sample-rate-hz", "nan"], ["--sample-rate-hz"]),
-        (["--branch", "spectra"], ["--branch", "'spectrum'", "'image'", "'spectra'"]),
+        (
+            ["--branch", "spectra"],
+            ["--branch", "'spectrum'", "'zerone'", "'image'", "'raster'", "'dual'", "'spectra'"],
+        ),
         (["--svdd.nu", "5"], ["--svdd.nu", "less than 1"]),
         (["--seed", "-1", "--workers", "0"], ["--seed", "--workers"]),
         (["--archive", "a", "--archive", "b"], ["--archive", "two names"]),
@@ -174,13 +185,26 @@ def test_a_run_can_be_moved(here: Path) -> None:
     ("argv", "name"),
     [(["--archive", "b"], "archive"), (["--archive", "a", "--sample-rate-hz", "1"], "sample_rate_hz")],
 )
-def test_what_the_features_depend_on_cannot_change(here: Path, argv: list[str], name: str) -> None:
+def test_only_featurize_may_change_what_the_features_depend_on(here: Path, argv: list[str], name: str) -> None:
     save_settings(read("--archive", "a", "--seed", "1"))
     before = (here / "run" / SETTINGS_FILE).read_bytes()
     with pytest.raises(XfmrError, match=f"made with {name} .* give another --run") as error:
         save_settings(read(*argv, "--seed", "2"))
     assert "\n" not in str(error.value)
     assert (here / "run" / SETTINGS_FILE).read_bytes() == before
+    if name != "archive":
+        save_settings(read(*argv), new_features=True)
+        assert read().sample_rate_hz == 1
+
+
+def test_the_features_that_are_there_count_and_not_those_that_were_asked_for(here: Path) -> None:
+    save_settings(read("--archive", "a", "--record-length", "4096", "--seed", "3"), new_features=True)
+    assert (read().record_length, read().seed) == (4096, 3)
+    (here / "run/features").mkdir()
+    closed = {"made_with": feature_settings(read("--record-length", "8192", "--sample-rate-hz", "25600"))}
+    (here / "run/features/_SUCCESS.json").write_text(json.dumps(closed))
+    assert (read().record_length, read().sample_rate_hz, read().seed) == (8192, 25600, 3)
+    assert read("--record-length", "5000").record_length == 5000
 
 
 def test_other_settings_can_change(here: Path) -> None:

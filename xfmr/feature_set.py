@@ -1,30 +1,28 @@
-"""The features of a run: groups on disk, the pass that closes the set, and how other jobs read it.
+"""The features of a run: groups on disk, the pass that closes a set of them, and how other jobs read it.
 
-Rows are written group by group under the group's own name. A record that stands twice in the archive, with the
-same sensor and time, may do so in two groups, so duplicates are removed when all groups are there: of each set the
-row with the smallest path and line stays, whatever the order of files.
+Rows are written group by group under the group's own name. A run may hold several sets, one for each choice of the
+settings that features depend on; other jobs read the one that was closed last, which ``features/_SUCCESS.json`` names
+together with its groups. Closing replaces that file in one piece, so readers see one whole set or the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from xfmr.archive import ArchiveFile, Group, Ledger, plan_groups
+from xfmr.archive import ArchiveFile
+from xfmr.duplicates import drop_duplicates, row_count
 from xfmr.errors import XfmrError
+from xfmr.ledger import Ledger
+from xfmr.plan import Group, plan_groups
 from xfmr.schema import IDENTITY_COLUMNS
 from xfmr.storage import Store
+from xfmr.threads import in_threads
 
 SUCCESS = "features/_SUCCESS.json"
-
-ROW_GROUP_RECORDS = 128
-"""Most rows of a row group."""
 
 
 def feature_file(group: str) -> str:
@@ -54,124 +52,110 @@ class Counts:
         )
 
 
-def encode_rows(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Buffer:
-    """Write rows as Parquet, each table in row groups of its own, always the same bytes for the same rows.
-
-    Measured on real records, one core, ms to write a row and kB it takes; a row has 76 kB in memory:
-
-    - float columns, 39 kB: plain 0.05, 39; plain and zstd 0.09, 36; split into byte streams and zstd 0.10, 33;
-      lz4 gains nothing, a dictionary costs 0.3.
-    - planes, 37 kB, as bytes: plain 0.01, 37; zstd 0.06, 29; lz4 0.02, 37. As lists of uint8, of which Parquet makes
-      32-bit integers: zstd 0.61, 43; split and zstd 0.26, 30; packed deltas 0.35, 35.
-
-    In all 0.16 and 58 at zstd's level 1; 0.12 and 69 at -5, 0.27 and 58 at 3; with the planes as lists 0.36 and 58.
-    Row groups of 32 rows take up to a tenth longer; of 512 they save 4 % of the bytes, of 1024 no more. Statistics of
-    vectors would be read by nobody.
+def close(store: Store, *, made_with: Mapping[str, Any] | None = None, only_set: bool = False) -> Counts:
+    """Publish the set that was planned last as the run's features, without duplicates.
 
     Args:
-        tables: Rows in order; an empty one leaves nothing.
-        schema: Of all tables.
-    """
-    vectors = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
-    scalars = [field.name for field in schema if not pa.types.is_nested(field.type)]
-    options: dict[str, Any] = {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": [field.name for field in schema if pa.types.is_string(field.type)],
-        "column_encoding": {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in vectors},
-        "write_statistics": [name for name in scalars if not pa.types.is_fixed_size_binary(schema.field(name).type)],
-    }
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, **options) as out:
-        for table in tables:
-            out.write_table(table, row_group_size=ROW_GROUP_RECORDS)
-    return sink.getvalue()
-
-
-def close(store: Store) -> Counts:
-    """Remove duplicates and outputs of groups that are no longer planned, and publish the set.
+        store: The run.
+        made_with: Settings that the rows depend on, for :func:`settings_of`.
+        only_set: Whether the other sets of the run are removed.
 
     Raises:
         XfmrError: Where the archive held no usable record.
     """
-    store.remove(SUCCESS)
-    receipts = Ledger(store).receipts()
-    for folder in ("features", "quarantine"):
-        for info in store.files(folder):
-            if info.extension == "parquet" and info.base_name.removesuffix(".parquet") not in receipts:
-                store.filesystem.delete_file(info.path)
-    _drop_duplicates(store, list(receipts))
-    kept = sum(_row_count(store, feature_file(group)) for group in receipts)
-    records = sum(receipt.records for receipt in receipts.values())
+    ledger = Ledger(store)
+    groups, set_name = ledger.read_plan(), ledger.latest
+    closed = _closed(store)
+    if closed.get("set") == set_name and closed["groups"] == sorted(group.name for group in groups):
+        counts = Counts(**{item.name: closed[item.name] for item in fields(Counts)})
+    else:
+        if closed.get("set") == set_name:
+            store.remove(SUCCESS)  # what it says is about to change under its readers
+        counts = _publish(store, groups, {"set": set_name, "made_with": dict(made_with or {})})
+    if only_set:
+        ledger.forget_other_sets()
+    _remove_unplanned(ledger)
+    return counts
+
+
+def _publish(store: Store, groups: Sequence[Group], facts: Mapping[str, Any]) -> Counts:
+    receipts = Ledger(store).receipts(groups)
+    kept = drop_duplicates(store, [feature_file(group) for group in receipts])
     counts = Counts(
         lines=sum(receipt.lines for receipt in receipts.values()),
         kept=kept,
         quarantined=sum(receipt.quarantined for receipt in receipts.values()),
-        duplicates=records - kept,
+        duplicates=sum(receipt.records for receipt in receipts.values()) - kept,
     )
     if counts.kept == 0:
         raise XfmrError(
             f"the archive holds no usable record: {counts}; the reasons stand in {store.path('quarantine')}"
         )
-    store.write_json(SUCCESS, {"groups": sorted(receipts), **counts.__dict__})
+    store.write_json(SUCCESS, {**facts, "groups": sorted(receipts), **asdict(counts)})
     return counts
 
 
+def _remove_unplanned(ledger: Ledger) -> None:
+    """Remove what is left of groups that are in no plan any more, receipts before the outputs they vouch for."""
+    store, planned = ledger.store, ledger.planned()
+    list(in_threads(ledger.revoke, ledger.signed() - planned.keys()))
+    outputs = [info for folder in ("features", "quarantine") for info in store.files(folder)]
+    unplanned = [
+        info.path
+        for info in outputs
+        if info.extension == "parquet" and info.base_name.removesuffix(".parquet") not in planned
+    ]
+    list(in_threads(store.filesystem.delete_file, unplanned))
+
+
+def _closed(store: Store) -> dict[str, Any]:
+    return dict(store.read_json(SUCCESS)) if store.exists(SUCCESS) else {}
+
+
+def settings_of(store: Store) -> dict[str, Any]:
+    """Return the settings that the run's features were made with; before the first set is closed there are none."""
+    return dict(_closed(store).get("made_with", {}))
+
+
 def update_plan(
-    store: Store, files: Iterable[ArchiveFile], *, key: str, group_bytes: int
+    store: Store, files: Iterable[ArchiveFile], *, key: str, group_bytes: int, write: bool = True
 ) -> tuple[list[Group], list[Group]]:
     """Bring a run's manifest up to date with an archive.
 
     Args:
         store: The run.
         files: All files of the archive as they are now.
-        key: What the rows depend on besides the files.
+        key: What the rows depend on besides the files; the plans of other keys stay as they are.
         group_bytes: Size of a group in bytes.
+        write: Whether to do it; else the run stays as it is, and the answer tells what would be.
 
     Returns:
         All groups, and those of them that are not finished.
     """
     ledger = Ledger(store)
-    known = ledger.read_plan()
+    known = ledger.read_plan(key)
     groups = plan_groups(files, known=known, key=key, group_bytes=group_bytes)
-    if not set(known) <= set(groups):
-        _reopen(store)
-    ledger.write_plan(groups)
-    finished = ledger.receipts()
-    return groups, [group for group in groups if group.name not in finished]
+    dropped = {group.name for group in known} - {group.name for group in groups}
+    if write and dropped:
+        _reopen(store, [group for group in known if group.name not in dropped], key)
+    if write:
+        ledger.write_plan(groups, key)
+    signed = ledger.signed()
+    return groups, [group for group in groups if group.name not in signed]
 
 
-def _reopen(store: Store) -> None:
+def _reopen(store: Store, groups: Sequence[Group], key: str) -> None:
     """Take back the receipts of groups that lost rows to duplicates, so that they are made anew.
 
     Needed when files leave the archive or change: the rows that stood for the dropped ones may have gone with them.
     """
     ledger = Ledger(store)
-    for group, receipt in ledger.receipts().items():
-        if _row_count(store, feature_file(group)) < receipt.records:
-            ledger.revoke(group)
-
-
-def _row_count(store: Store, name: str) -> int:
-    with store.filesystem.open_input_file(store.path(name)) as file:
-        return int(pq.ParquetFile(file).metadata.num_rows)
-
-
-def _drop_duplicates(store: Store, groups: Sequence[str]) -> None:
-    """Rewrite the groups that hold a row which another row of the archive precedes."""
-    key = ["fleet", "sensor_id", "data_time"]
-    parts = []
-    for group in groups:
-        part = store.read_table(feature_file(group), columns=[*key, "path", "line"]).to_pandas()
-        parts.append(part.assign(group=group, row=np.arange(len(part))))
-    index = pd.concat(parts).sort_values([*key, "path", "line"])
-    later = index[index.duplicated(key)]
-    for group, rows in later.groupby("group")["row"]:
-        name = feature_file(str(group))
-        table = store.read_table(name)
-        keep = np.ones(len(table), dtype=bool)
-        keep[rows.to_numpy()] = False
-        store.write(name, encode_rows([table.filter(pa.array(keep))], table.schema))
+    receipts = ledger.receipts(groups)
+    rows = in_threads(lambda group: row_count(store, feature_file(group)), receipts)
+    shortened = [group for group, n in zip(receipts, rows, strict=True) if n < receipts[group].records]
+    if shortened and _closed(store).get("set") == key:
+        store.remove(SUCCESS)
+    list(in_threads(ledger.revoke, shortened))
 
 
 @dataclass(frozen=True)

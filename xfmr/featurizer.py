@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xfmr.archive import ArchiveFile, Group, Ledger, Receipt
-from xfmr.errors import XfmrError
-from xfmr.feature_set import ROW_GROUP_RECORDS, encode_rows, feature_file, quarantine_file
+from xfmr.archive import ArchiveFile
+from xfmr.feature_set import feature_file, quarantine_file
 from xfmr.features import FEATURE_COLUMNS, N_SAMPLES, feature_columns
 from xfmr.features.device import compute_batches
-from xfmr.records import START_CHARACTERS, Reason, Record, Reject, SignalRows, read_records, record_id
+from xfmr.ledger import Ledger, Receipt
+from xfmr.plan import Group
+from xfmr.reading import Line, read_group
+from xfmr.records import Record, record_id
+from xfmr.row_files import ROW_GROUP_RECORDS, write_rows
 from xfmr.schema import QUARANTINE, features_schema, fixed_size_column
 from xfmr.storage import Store
 
@@ -25,38 +29,10 @@ from xfmr.storage import Store
 # on a CPU and about 4 MB a record on a GPU.
 BATCH_RECORDS = ROW_GROUP_RECORDS
 
+_REJECTS_AT_A_TIME = 4096
+
 VALUE_COLUMNS = ("signal", *FEATURE_COLUMNS)
 """The columns of a row that are made of its signal."""
-
-Line = tuple[ArchiveFile, Record | Reject]
-
-
-def read_group(group: Group, archives: Mapping[str, str], *, rows: SignalRows | None = None) -> Iterator[Line]:
-    """Read a group's files in order, each line as a record or the reason it is none.
-
-    A file that is gone or may not be read is one reject of line 0. Any other failure of the storage may pass, so it
-    stops the job: the next run tries the group again.
-
-    Args:
-        group: The files.
-        archives: URI of each fleet's archive.
-        rows: Where signals are written, as :func:`xfmr.records.read_records` takes it.
-
-    Raises:
-        XfmrError: Where the storage fails.
-    """
-    for file in group.files:
-        try:
-            with Store(archives[file.fleet]).open(file.path) as stream:
-                for item in read_records(stream, name=file.path, rows=rows):
-                    yield file, item
-        except (FileNotFoundError, PermissionError) as error:
-            yield file, Reject(Reason.UNREADABLE_FILE, 0, str(error)[:START_CHARACTERS])
-        except OSError as error:
-            raise XfmrError(
-                f"cannot read {file.path} of archive {archives[file.fleet]}: {error}; run the same command again to "
-                "go on, or move the file away"
-            ) from error
 
 
 class Batch(NamedTuple):
@@ -164,12 +140,13 @@ class _SignalBlocks:
 
 @dataclass
 class _Sorted:
-    """Lines of a group, sorted into records to compute and rejects to keep, and counted."""
+    """Lines of a group, sorted into records to compute and rejects to write away, and counted."""
 
     lines: Iterator[Line]
     blocks: _SignalBlocks
-    rejects: list[dict[str, Any]] = field(default_factory=list)
+    quarantine: pq.ParquetWriter
     n_records: int = 0
+    n_rejects: int = 0
 
     def batches(self) -> Iterator[Batch]:
         records = self._records()
@@ -179,11 +156,21 @@ class _Sorted:
             self.blocks.start()
 
     def _records(self) -> Iterator[tuple[ArchiveFile, Record]]:
+        rejects: list[dict[str, Any]] = []
         for file, item in self.lines:
             if isinstance(item, Record):
                 yield file, item
-            else:
-                self.rejects.append({"fleet": file.fleet, "path": file.path, **asdict(item)})
+                continue
+            rejects.append({"fleet": file.fleet, "path": file.path, **asdict(item)})
+            if len(rejects) == _REJECTS_AT_A_TIME:
+                self._write(rejects)
+        if rejects:
+            self._write(rejects)
+
+    def _write(self, rejects: list[dict[str, Any]]) -> None:
+        self.quarantine.write_table(pa.Table.from_pylist(rejects, schema=QUARANTINE))
+        self.n_rejects += len(rejects)
+        rejects.clear()
 
 
 @dataclass(frozen=True)
@@ -204,10 +191,12 @@ class GroupFeaturizer:
         """Process one group given as :meth:`Group.to_json` wrote it; the answer is the receipt as a row."""
         group = Group.from_json(item)
         blocks = _SignalBlocks(self.rows.n_samples)
-        lines = _Sorted(read_group(group, self.archives, rows=blocks), blocks)
-        self.store.write(feature_file(group.name), encode_rows(self.rows.tables(lines.batches()), self.rows.schema))
-        self.store.write_table(quarantine_file(group.name), pa.Table.from_pylist(lines.rejects, schema=QUARANTINE))
-        n_rejects = len(lines.rejects)
-        receipt = Receipt(group.name, lines.n_records + n_rejects, lines.n_records, n_rejects)
+        with (
+            self.store.writing(quarantine_file(group.name)) as sink,
+            pq.ParquetWriter(sink, QUARANTINE, compression="zstd") as quarantine,
+        ):
+            lines = _Sorted(read_group(group, self.archives, rows=blocks), blocks, quarantine)
+            write_rows(self.store, feature_file(group.name), self.rows.tables(lines.batches()), self.rows.schema)
+        receipt = Receipt(group.name, lines.n_records + lines.n_rejects, lines.n_records, lines.n_rejects)
         Ledger(self.store).sign(receipt)
         return pa.Table.from_pylist([{**asdict(receipt), "n_bytes": group.n_bytes}])

@@ -1,23 +1,22 @@
-"""What a model sees of a record: the branch's features, prepared the same way wherever they are used."""
+"""What a model sees of a record: its branch's features, scaled the same way wherever they are used."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xfmr import features
-from xfmr.normal import SensorKey, Standardiser, level_free
-from xfmr.schema import CWT_SHAPE, SENSOR_COLUMNS, stft_shape, to_numpy
+from xfmr.daytime import Times
+from xfmr.normal import SensorKey, as_sensors
+from xfmr.scalers import Scaler
+from xfmr.schema import SENSOR_COLUMNS
 from xfmr.training.options import Branch
-
-BRANCH_COLUMNS: dict[Branch, list[str]] = {"spectrum": ["log_spectrum"], "image": ["signal", "cwt", "stft"]}
+from xfmr.views import View, packed, unpacked
 
 
 def sensor_keys(table: pa.Table) -> list[SensorKey]:
@@ -25,23 +24,10 @@ def sensor_keys(table: pa.Table) -> list[SensorKey]:
     return list(zip(*(table[name].to_pylist() for name in SENSOR_COLUMNS), strict=True))
 
 
-def branch_values(branch: Branch, table: pa.Table, *, image_size: int) -> NDArray[Any]:
-    """Assemble what a branch is made of, before anything learned is applied.
-
-    Args:
-        branch: ``spectrum`` or ``image``.
-        table: Rows with the columns of :data:`BRANCH_COLUMNS`.
-        image_size: Side of the image in pixels.
-
-    Returns:
-        ``spectrum``: level-free log spectra, float32 (n, 451). ``image``: hetero images, uint8 (n, 3, S, S).
-    """
-    if branch == "spectrum":
-        return level_free(to_numpy(table, "log_spectrum"))
-    signals = to_numpy(table, "signal")
-    cwt, stft = to_numpy(table, "cwt", CWT_SHAPE), to_numpy(table, "stft", stft_shape(signals.shape[1]))
-    images = features.image_from_planes(cwt, stft, signals, size=image_size)
-    return np.rint(images * 255).astype(np.uint8)
+def record_times(table: pa.Table) -> Times:
+    """Return the time of each row in UTC."""
+    times: Times = table["data_time"].to_numpy()
+    return times
 
 
 @dataclass(frozen=True)
@@ -49,48 +35,66 @@ class ModelInputs:
     """The way from stored features to a model's input.
 
     Args:
-        branch: ``spectrum`` or ``image``.
-        image_size: Side of the image in pixels.
-        standardiser: Statistics of the sensors, for ``spectrum``; images are scaled one by one and have none.
+        view: What is read of a record.
+        scalers: What was learned from the history, for each part of the view.
     """
 
-    branch: Branch
-    image_size: int
-    standardiser: Standardiser | None
+    view: View
+    scalers: Mapping[str, Scaler]
+
+    @classmethod
+    def fit(cls, view: View, values: NDArray[Any], keys: Sequence[SensorKey]) -> ModelInputs:
+        """Learn the scalers from a history.
+
+        Args:
+            view: What was read.
+            values: What it read, n > 0 rows.
+            keys: Each row's sensor.
+        """
+        parts = unpacked(values, view.parts)
+        return cls(view, {name: part.scaler.fit(parts[name], keys) for name, part in view.parts.items()})
+
+    @property
+    def branch(self) -> Branch:
+        """The branch whose networks take these inputs."""
+        return self.view.branch
 
     @property
     def columns(self) -> list[str]:
         """The feature columns that are read."""
-        return BRANCH_COLUMNS[self.branch]
+        return self.view.columns
 
-    def standardise(self, values: NDArray[Any], keys: Sequence[SensorKey]) -> NDArray[Any]:
-        """Apply what was learned to :func:`branch_values`; same shape."""
-        return values if self.standardiser is None else self.standardiser.apply(values, keys)
+    def scale(self, values: NDArray[Any], keys: Sequence[SensorKey]) -> NDArray[Any]:
+        """Apply what was learned to what the view read."""
+        parts = unpacked(values, self.scalers)
+        return packed({name: scaler.apply(parts[name], keys) for name, scaler in self.scalers.items()})
 
     def __call__(self, table: pa.Table) -> NDArray[Any]:
-        """Prepare the rows of a features table: (n, *shape), float32 or, for images, uint8."""
-        return self.standardise(branch_values(self.branch, table, image_size=self.image_size), sensor_keys(table))
+        """Prepare the rows of a features table: float32 vectors, uint8 images, or (:func:`.packed`) both."""
+        return self.scale(self.view.read(table), sensor_keys(table))
 
     def description(self) -> dict[str, Any]:
         """Return what is not an array, for a model's header."""
-        sensors = self.standardiser.sensors if self.standardiser else ()
-        return {"branch": self.branch, "image_size": self.image_size, "sensors": sensors}
+        sensors = {name: scaler.sensors for name, scaler in self.scalers.items()}
+        return {**asdict(self.view), "sensors": sensors}
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the arrays, for a model's file."""
-        if self.standardiser is None:
-            return {}
         return {
-            "standardiser.median": torch.from_numpy(self.standardiser.median),
-            "standardiser.scale": torch.from_numpy(self.standardiser.scale),
+            f"scaler.{part}.{name}": torch.from_numpy(array)
+            for part, scaler in self.scalers.items()
+            for name, array in scaler.arrays().items()
         }
 
     @classmethod
     def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor]) -> ModelInputs:
         """Rebuild from :meth:`description` and :meth:`tensors`."""
-        standardiser = None
-        if "standardiser.median" in tensors:
-            sensors = tuple((str(fleet), str(sensor)) for fleet, sensor in description["sensors"])
-            median, scale = tensors["standardiser.median"].numpy(), tensors["standardiser.scale"].numpy()
-            standardiser = Standardiser(sensors, median, scale)
-        return cls(description["branch"], description["image_size"], standardiser)
+        view = View(*(description[field.name] for field in fields(View)))
+        return cls(view, {name: _scaler(view, name, description, tensors) for name in view.parts})
+
+
+def _scaler(view: View, part: str, description: dict[str, Any], tensors: dict[str, Tensor]) -> Scaler:
+    sensors = as_sensors(description["sensors"][part])
+    start = f"scaler.{part}."
+    arrays = {name.removeprefix(start): t.numpy() for name, t in tensors.items() if name.startswith(start)}
+    return view.parts[part].scaler.restore(sensors, arrays)

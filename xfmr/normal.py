@@ -6,7 +6,7 @@ sensor's own past. A sensor with little history borrows the fleet's statistics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,7 @@ class Standardiser:
             keys: Each row's sensor.
         """
         own = {key: rows for key, rows in sorted(rows_by_sensor(keys).items()) if len(rows) >= MIN_HISTORY}
-        statistics = [_statistics(values[index]) for index in own.values()] + [_statistics(values)]
+        statistics = [robust_statistics(values[index]) for index in own.values()] + [robust_statistics(values)]
         return cls(
             sensors=tuple(own),
             median=np.stack([median for median, _ in statistics]),
@@ -77,10 +77,29 @@ class Standardiser:
         Returns:
             Shape (n, d), dtype float32.
         """
-        position = {sensor: i for i, sensor in enumerate(self.sensors)}
-        rows = np.array([position.get(key, len(self.sensors)) for key in keys], dtype=np.int64)
+        rows = statistics_rows(self.sensors, keys)
         standardised: NDArray[np.float32] = ((values - self.median[rows]) / self.scale[rows]).clip(-CLIP, CLIP)
         return standardised.astype(np.float32, copy=False)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return what was learned, for a model's file."""
+        return {"median": self.median, "scale": self.scale}
+
+    @classmethod
+    def restore(cls, sensors: tuple[SensorKey, ...], arrays: Mapping[str, NDArray[np.float32]]) -> Standardiser:
+        """Rebuild from :attr:`sensors` and :meth:`arrays`."""
+        return cls(sensors, arrays["median"], arrays["scale"])
+
+
+def statistics_rows(sensors: Sequence[SensorKey], keys: Sequence[SensorKey]) -> NDArray[np.int64]:
+    """Return where each key's statistics stand: its place among the sensors, or for an unknown one the last row."""
+    position = {sensor: row for row, sensor in enumerate(sensors)}
+    return np.array([position.get(key, len(sensors)) for key in keys], dtype=np.int64)
+
+
+def as_sensors(pairs: Iterable[Sequence[str]]) -> tuple[SensorKey, ...]:
+    """Read sensors as a model's header holds them."""
+    return tuple((str(fleet), str(sensor)) for fleet, sensor in pairs)
 
 
 def rows_by_sensor(keys: Sequence[SensorKey]) -> dict[SensorKey, NDArray[np.int64]]:
@@ -91,8 +110,8 @@ def rows_by_sensor(keys: Sequence[SensorKey]) -> dict[SensorKey, NDArray[np.int6
     return {key: np.array(index, dtype=np.int64) for key, index in rows.items()}
 
 
-def _statistics(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the median and the scale of each column."""
+def robust_statistics(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return each column's median and scale, (n, d) -> (d,) twice, as :meth:`Standardiser.fit` says."""
     median = np.median(values, axis=0)
     sigma = MAD_TO_SIGMA * np.median(np.abs(values - median), axis=0)
     # Without any spread at all (one record, or copies of one) a unit scale keeps differences in log10 of power.

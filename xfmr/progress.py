@@ -11,13 +11,17 @@ from tqdm import tqdm
 _LOG_INTERVAL_S = 10.0
 
 
-def progress(*, label: str, total: int, unit: str) -> tqdm[Any]:
-    """Return a progress line on standard error, to be updated by counts of ``unit``; bytes (``B``) are scaled."""
+def progress(*, label: str, unit: str, total: int | None = None) -> tqdm[Any]:
+    """Return a progress line on standard error, to be updated by counts of ``unit``; bytes (``B``) are scaled.
+
+    Without a ``total`` it only counts, and a count that takes no second is not shown.
+    """
     live = sys.stderr.isatty()
     return tqdm(
         total=total,
         desc=label,
         unit=unit if unit == "B" else f" {unit}",
+        delay=0 if total else 1,
         unit_scale=unit == "B",
         mininterval=0.2 if live else _LOG_INTERVAL_S,
         maxinterval=_LOG_INTERVAL_S,

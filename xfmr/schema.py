@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 ZERONE_SIZE = 1200
 LOG_SPECTRUM_SIZE = 451
+QUIET_PSD_SIZE = 448
 HEALTH_SIZE = 5
 CWT_SHAPE = (128, 224)
 STFT_ROWS = 129
@@ -63,6 +64,7 @@ def features_schema(n_samples: int) -> pa.Schema:
             pa.field("signal", _vector(n_samples), nullable=False),
             pa.field("zerone", _vector(ZERONE_SIZE), nullable=False),
             pa.field("log_spectrum", _vector(LOG_SPECTRUM_SIZE), nullable=False),
+            pa.field("quiet_psd", _vector(QUIET_PSD_SIZE), nullable=False),
             pa.field("health", _vector(HEALTH_SIZE), nullable=False),
             pa.field("cwt", pa.binary(CWT_SHAPE[0] * CWT_SHAPE[1]), nullable=False),
             pa.field("stft", pa.binary(rows * columns), nullable=False),

@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliApp,
     CliSettingsSource,
+    CliToggleFlag,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -24,21 +25,27 @@ from pydantic_settings import (
 
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
+from xfmr.feature_set import settings_of
 from xfmr.storage import Store, absolute_uri
 from xfmr.thresholds import Method
+from xfmr.training.combinations import DETECTORS, check_combination, describe_detectors
 from xfmr.training.options import (
+    DEFAULT_FOLDS,
     BankSettings,
     Branch,
     DetectorKind,
+    EnsembleSettings,
     FinetuneSettings,
+    ImageScale,
     PretrainSettings,
     SvddSettings,
+    VaeSettings,
 )
 
 SETTINGS_FILE = "settings.yaml"
 
-# What the features depend on: a run folder holds one set of features, so these cannot change within it.
-FIXED_BY_FEATURES = ("archive", "sample_rate_hz", "record_length", "health")
+# What a row of features depends on. Each choice of them makes a set of its own.
+FEATURE_SETTINGS = ("sample_rate_hz", "record_length", "health")
 
 # What belongs to the call and the machine it is made on, and not to the run.
 NOT_INHERITED = {"run", "config", "workers"}
@@ -86,10 +93,24 @@ class Settings(BaseSettings):
     )
     health: bool = Field(True, description="whether features hold the health indices, which models do not read")
     image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
-    detector: DetectorKind = Field(
-        "bank", description="bank: distance to the sensor's healthy records; svdd: Deep SVDD on the encoder"
+    image_scale: ImageScale = Field(
+        "log",
+        description="hetero images as decades without level, standardised per sensor (log), or each plane of each "
+        "record by its own range (minmax)",
     )
-    branch: Branch = Field("spectrum", description="what the networks see: log spectra or hetero images")
+    detector: DetectorKind = Field("bank", description=describe_detectors())
+    branch: Branch = Field(
+        "spectrum",
+        description="what the networks see: log spectra, Zerone, hetero images, Zerone as raster images, or "
+        "both hetero images and log spectra",
+    )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="parts of the history, each scored by networks trained without it: a network a fold; by default "
+        "5, and 2 where there are images",
+    )
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")
     seed: int = Field(0, ge=0, description="seed of all random choices")
@@ -97,6 +118,8 @@ class Settings(BaseSettings):
     pretrain: PretrainSettings = PretrainSettings()
     bank: BankSettings = BankSettings()
     svdd: SvddSettings = SvddSettings()
+    vae: VaeSettings = VaeSettings()
+    ensemble: EnsembleSettings = EnsembleSettings()
     thresholds: ThresholdSettings = ThresholdSettings()
     finetune: FinetuneSettings = FinetuneSettings()
 
@@ -124,10 +147,32 @@ class Settings(BaseSettings):
         """Make a local path absolute, for the same reason."""
         return absolute_uri(uri) if uri else uri
 
+    @model_validator(mode="after")
+    def _combination(self) -> Self:
+        """Refuse a detector that there is not for this branch or pretraining."""
+        for kind in self.detector_kinds:
+            check_combination(kind, self.branch, self.pretrain.objective)
+        return self
+
+    @property
+    def detector_kinds(self) -> tuple[DetectorKind, ...]:
+        """The detector, or the members of the ensemble."""
+        return tuple(self.ensemble.weights) if self.detector == "ensemble" else (self.detector,)
+
+    @property
+    def detector_needs_encoders(self) -> bool:
+        """Whether the detector begins from what jobs.pretrain makes."""
+        return any(DETECTORS[kind].objectives for kind in self.detector_kinds)
+
     @property
     def store(self) -> Store:
         """The run folder."""
         return Store(self.run)
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, given or the branch's own."""
+        return self.folds or DEFAULT_FOLDS[self.branch]
 
     def required_archive(self) -> list[str]:
         """Return ``archive``.
@@ -138,6 +183,18 @@ class Settings(BaseSettings):
         if not self.archive:
             raise XfmrError("no archive: give --archive URI")
         return self.archive
+
+
+class FeaturizeSettings(Settings):
+    """Make the features of an archive."""
+
+    run: str = Field("", description="run folder, a path or URI; made where it does not exist")
+    plan: CliToggleFlag[bool] = Field(
+        False, description="say what there is to do and how long it will take, and write nothing; needs no --run"
+    )
+    drop_other_features: CliToggleFlag[bool] = Field(
+        False, description="remove the features that were made with other settings"
+    )
 
 
 class DiagnoseSettings(Settings):
@@ -188,6 +245,8 @@ def _saved(run: str | None, *, inherit_archive: bool) -> dict[str, Any]:
     if store is None or not store.exists(SETTINGS_FILE):
         return {}
     saved = _mapping(store.read(SETTINGS_FILE), store.path(SETTINGS_FILE))
+    # The features that are there count, where a job was killed before it had made others.
+    saved |= settings_of(store)
     dropped = NOT_INHERITED if inherit_archive else {*NOT_INHERITED, "archive"}
     return {name: value for name, value in saved.items() if name not in dropped}
 
@@ -217,6 +276,8 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _complaint(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"])
     flag = "--" + name.replace("_", "-")
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"]) if not name else f"{flag}: {item['ctx']['error']}, not {item['input']!r}"
     if item["type"] == "missing":
         return f"{flag} is required"
     if item["type"] == "extra_forbidden":
@@ -224,15 +285,25 @@ def _complaint(item: Any) -> str:
     return f"{flag}: {item['msg'][0].lower()}{item['msg'][1:]}, not {item['input']!r}"
 
 
-def save_settings(settings: Settings) -> None:
+def feature_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings that a row of features depends on."""
+    return settings.model_dump(include=set(FEATURE_SETTINGS))
+
+
+def save_settings(settings: Settings, *, new_features: bool = False) -> None:
     """Write the run's effective settings to ``RUN/settings.yaml``.
 
+    Args:
+        settings: What the job was asked for.
+        new_features: Whether the job makes features, and so may have other settings of theirs.
+
     Raises:
-        XfmrError: Where the run's features were made with other settings; nothing is written then.
+        XfmrError: Where the run is of another archive, or its features were made with other settings; nothing is
+            written then.
     """
     saved = _saved(settings.run, inherit_archive=True)
     values = settings.model_dump(mode="json", include=Settings.model_fields.keys() - {"config"})
-    for name in FIXED_BY_FEATURES:
+    for name in ("archive", *(() if new_features else FEATURE_SETTINGS)):
         if saved.get(name, values[name]) != values[name]:
             raise XfmrError(
                 f"run {settings.run} was made with {name} {saved[name]}, not {values[name]}: "

@@ -8,12 +8,16 @@ lists and :meth:`Store.sweep` removes.
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from tempfile import TemporaryFile
+from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -25,6 +29,8 @@ from xfmr.object_store import below, line_of, open_filesystem, split_file
 
 # An object store takes tens of milliseconds to answer, and many requests at a time.
 _FILES_AT_A_TIME = 32
+
+_UPLOAD_BYTES = 8 * 2**20
 
 
 def absolute_uri(uri: str) -> str:
@@ -107,6 +113,14 @@ class Store:
         """
         return cast(BinaryIO, self.filesystem.open_input_stream(self.path(name), compression=None))
 
+    def open_seekable(self, name: str) -> BinaryIO:
+        """Open a file for reading at any place.
+
+        Raises:
+            OSError: Where it cannot be opened.
+        """
+        return cast(BinaryIO, self.filesystem.open_input_file(self.path(name)))
+
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         try:
@@ -127,20 +141,44 @@ class Store:
 
     def write(self, name: str, data: bytes | pa.Buffer) -> None:
         """Put a whole file in place, replacing one of the same name."""
+        if self.is_local:
+            with self.writing(name) as stream:
+                stream.write(data)
+        else:
+            self._upload(BytesIO(data), name)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """Yield a file to write piece by piece; it is put in place when the block ends, and not if the block raises.
+
+        Until then it is a hidden neighbour or, for an object store, a nameless file on this machine.
+        """
+        if not self.is_local:
+            with TemporaryFile() as spool:
+                yield cast(BinaryIO, spool)
+                self._upload(spool, name)
+            return
         target = self.path(name)
         folder, _, base = target.rpartition("/")
-        local = self.is_local
-        staged = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp" if local else target
+        staged = f"{folder}/.{base}.{uuid.uuid4().hex}.tmp"
         try:
-            if local:  # an object store has no folders, only names: making them would be a request for each level
-                self.filesystem.create_dir(folder, recursive=True)
+            self.filesystem.create_dir(folder, recursive=True)
             with self.filesystem.open_output_stream(staged) as stream:
-                stream.write(data)
-            if local:
-                self.filesystem.move(staged, target)
+                yield cast(BinaryIO, stream)
+            self.filesystem.move(staged, target)
+        except BaseException as error:
+            self._forget(staged)
+            if isinstance(error, OSError):
+                raise self._failure("write", name, error) from error
+            raise
+
+    def _upload(self, spool: IO[bytes], name: str) -> None:
+        spool.seek(0)
+        try:
+            # No folders are made: the store has only names, and each level would be a request.
+            with self.filesystem.open_output_stream(self.path(name)) as stream:
+                shutil.copyfileobj(spool, stream, _UPLOAD_BYTES)
         except OSError as error:
-            if local:
-                self._forget(staged)
             raise self._failure("write", name, error) from error
 
     def _forget(self, path: str) -> None:

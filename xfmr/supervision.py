@@ -20,6 +20,7 @@ from xfmr.inputs import ModelInputs
 from xfmr.labels import KEY, NORMAL, check_disjoint, split
 from xfmr.models.checkpoint import StoredModel
 from xfmr.models.inference import run_network
+from xfmr.pretrained import Pretrained
 from xfmr.training.finetune import FinetuneTask, macro_f1_of
 from xfmr.training.loop import Data, Schedule
 from xfmr.training.options import FinetuneSettings
@@ -143,7 +144,7 @@ def training_data(features: FeatureSet, supervision: Supervision, inputs: ModelI
 def train_classifier(
     run: TrainingRun,
     features: FeatureSet,
-    encoder: StoredModel,
+    pretrained: Pretrained,
     supervision: Supervision,
     settings: FinetuneSettings,
     schedule: Schedule,
@@ -153,18 +154,18 @@ def train_classifier(
     Args:
         run: Where and how wide.
         features: The run's features.
-        encoder: The pretrained encoder with its scalers.
+        pretrained: The encoders, of which the first fold's is taken, and their scalers.
         supervision: What is known of which records.
         settings: Learning rate and frozen epochs.
         schedule: Epochs, batch size and seed.
     """
-    inputs, shape = ModelInputs.restore(encoder.description, encoder.tensors), tuple(encoder.description["shape"])
+    inputs, shape = pretrained.inputs, pretrained.shape
     rows = supervision.part("train")
     make_task = partial(
         FinetuneTask,
         branch=inputs.branch,
         shape=shape,
-        encoder=encoder.part("encoder"),
+        encoder=pretrained.encoder(0),
         n_classes=len(supervision.classes),
         normal=supervision.classes.index(NORMAL),
         frozen_epochs=settings.frozen_epochs,

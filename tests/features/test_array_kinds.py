@@ -15,6 +15,7 @@ from xfmr import features
 FEATURES = {
     "zerone": lambda x: features.zerone(x, sample_rate_hz=8192),
     "log_spectrum": lambda x: features.log_spectrum(x, sample_rate_hz=8192),
+    "quiet_psd": lambda x: features.quiet_psd(x, sample_rate_hz=8192),
     "health_indices": lambda x: features.health_indices(x, sample_rate_hz=8192),
     "health_grade": lambda x: features.health_grade(x[:, 0] * 100),
     "cwt_plane": features.cwt_plane,

@@ -28,6 +28,7 @@ def test_columns_are_the_features(n_samples):
     together = features.feature_columns(signals, sample_rate_hz=12000)
     np.testing.assert_array_equal(together["zerone"], features.zerone(signals, sample_rate_hz=12000))
     np.testing.assert_array_equal(together["log_spectrum"], features.log_spectrum(signals, sample_rate_hz=12000))
+    np.testing.assert_array_equal(together["quiet_psd"], features.quiet_psd(signals, sample_rate_hz=12000))
     np.testing.assert_array_equal(together["health"], features.health_indices(signals, sample_rate_hz=12000))
     np.testing.assert_array_equal(together["cwt"], features.quantise(features.cwt_plane(signals)))
     np.testing.assert_array_equal(together["stft"], features.quantise(features.stft_plane(signals)))

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from xfmr.features import cwt_plane, hetero_image, image_from_planes, log_spectrum, quantise, stft_plane
+from xfmr.features import (
+    cwt_plane,
+    hetero_image,
+    image_from_planes,
+    log_hetero_image,
+    log_spectrum,
+    quantise,
+    stft_plane,
+)
 from xfmr.features.resampling import resize
 
 
@@ -111,3 +119,27 @@ def test_finite_signals_give_finite_features(signal):
     assert image.min() >= 0
     assert image.max() <= 1
     assert np.isfinite(log_spectrum(signal[None], sample_rate_hz=8192)).all()
+
+
+def test_log_images_show_decades_above_the_median_and_no_level(varied_signals):
+    images = log_hetero_image(varied_signals, sample_rate_hz=8192, size=224)
+    assert (images.shape, images.dtype) == ((len(varied_signals), 3, 224, 224), np.float32)
+    decades = np.log10(np.maximum(cwt_plane(varied_signals), 1e-4))
+    decades -= np.median(decades, axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(images[:, 0], resize(decades, height=224, width=224), atol=1e-4)
+    louder = log_hetero_image(4 * varied_signals, sample_rate_hz=8192, size=224)
+    np.testing.assert_allclose(louder, images, atol=0.02)
+
+
+def test_a_small_log_image_shows_means_of_logarithms():
+    signals = np.random.default_rng(0).standard_normal((2, 8192)).astype(np.float32)
+    small = log_hetero_image(signals, sample_rate_hz=8192, size=56)
+    decades = np.log10(cwt_plane(signals))
+    decades -= np.median(decades, axis=(1, 2), keepdims=True)
+    expected = resize(decades.reshape(2, 128, 56, 4).mean(axis=3), height=56, width=56)
+    np.testing.assert_allclose(small[:, 0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_log_images_of_constant_signals_are_empty(level):
+    assert not log_hetero_image(np.full((2, 8192), level, np.float32), sample_rate_hz=8192, size=64).any()

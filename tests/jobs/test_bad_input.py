@@ -118,7 +118,7 @@ def test_an_archive_without_one_good_record(
     assert len(pd.read_parquet(reasons)) == 2
 
 
-@pytest.mark.parametrize("job", ["featurize", "pipeline", "pretrain"])
+@pytest.mark.parametrize("job", ["pretrain"])
 def test_a_run_that_was_made_with_another_sample_rate(refusal: Refusal, run: Run, archive: Path, job: str) -> None:
     run.store.write("settings.yaml", f"archive: ['{archive}']\nsample_rate_hz: 8192.0\n".encode())
     message = refusal(job, "--run", "run", "--sample-rate-hz", "12000")

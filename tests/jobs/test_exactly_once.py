@@ -18,7 +18,7 @@ from disks import SmallDisk
 from processes import Command, featurize_command, outputs, wait_for
 from ray.cluster_utils import Cluster
 
-from jobs.featurize import process
+from jobs.groups import process
 from xfmr.feature_set import close
 
 N_KILLS = 20

@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from processes import featurize_command, wait_for
+from processes import featurize_command, outputs, wait_for
 
-from jobs.featurize import featurize, process
-from xfmr.archive import ArchiveFile, Group
+from jobs.featurize import featurize, main
+from jobs.groups import process
+from xfmr.archive import ArchiveFile
 from xfmr.errors import XfmrError
 from xfmr.feature_set import SUCCESS, Counts, FeatureSet
 from xfmr.featurizer import FeatureRows, GroupFeaturizer
-from xfmr.settings import SETTINGS_FILE, Settings
+from xfmr.plan import Group
+from xfmr.settings import SETTINGS_FILE, FeaturizeSettings, Settings
 from xfmr.storage import Store
 
 GROUP_BYTES = 1_000_000
@@ -40,7 +42,7 @@ def settings_of(run: Path, archive: Path) -> Settings:
 def counts_of(run: Path) -> Counts:
     """Read the sum with which the job closed its features."""
     said = json.loads((run / SUCCESS).read_text())
-    return Counts(**{name: number for name, number in said.items() if name != "groups"})
+    return Counts(**{name: said[name] for name in ("lines", "kept", "quarantined", "duplicates")})
 
 
 def times_of(folder: Path) -> dict[str, int]:
@@ -103,14 +105,67 @@ def test_again_there_is_nothing_to_do_and_more_is_added(
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_run_of_other_settings_is_left_alone(archive: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    featurize(settings_of(run, archive))
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    other = settings_of(run, archive).model_copy(update={"sample_rate_hz": 4096.0})
-    with pytest.raises(XfmrError, match=r"made with sample_rate_hz 8192\.0, not 4096\.0"):
-        featurize(other)
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+def test_a_long_file_is_cut(recordings: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    with (tmp_path / "archive/long.jsonl").open("w") as file:
+        for path in recordings[:10]:
+            file.write(path.read_text() + "\n")
+    featurize(settings_of(tmp_path / "run", tmp_path / "archive"))
+    features = FeatureSet(Store(str(tmp_path / "run")))
+    assert len(features.groups) == 2
+    assert sorted(n for table in features.tables(["line"]) for n in table["line"].to_pylist()) == [
+        number for number in range(1, 51) if number % 5
+    ]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_other_settings_make_another_set(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, settings = tmp_path / "run", settings_of(tmp_path / "run", archive)
+    other = FeaturizeSettings(**settings.model_dump() | {"record_length": 4096, "health": False})
+    featurize(settings)
+    first, before = FeatureSet(Store(str(run))).groups, times_of(run)
+    featurize(other)
+    features = FeatureSet(Store(str(run)))
+    assert {len(table["signal"][0]) for table in features.tables(["signal"])} == {4096}
+    assert {name: times_of(run)[name] for name in before} == before
+    capsys.readouterr()
+    featurize(settings)
+    assert FeatureSet(Store(str(run))).groups == first
+    assert "2 groups, 2 finished before, 0 to do" in capsys.readouterr().out
+    featurize(other.model_copy(update={"drop_other_features": True}))
+    assert {path.stem for path in (run / "features").glob("*.parquet")} == set(features.groups)
+
+
+def test_what_there_is_to_do_is_said_and_nothing_done(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = outputs(tmp_path)
+    main(FeaturizeSettings(archive=[str(archive)], plan=True, group_bytes=GROUP_BYTES))
+    said = capsys.readouterr().out
+    assert "6 files, 0.00" in said
+    assert "in 2 groups, 0 finished before" in said
+    assert "to do: about 24 records" in said
+    assert "CPU cores like the" in said
+    assert "with GPUs: not known" in said
+    assert outputs(tmp_path) == before
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_what_is_finished_is_no_longer_to_do(
+    archive: Path, recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, settings = tmp_path / "run", FeaturizeSettings(**settings_of(tmp_path / "run", archive).model_dump())
+    main(settings)
+    shutil.copyfile(recordings[6], archive / recordings[6].name)
+    before = outputs(run)
+    capsys.readouterr()
+    main(settings.model_copy(update={"plan": True}))
+    said = capsys.readouterr().out
+    assert "in 3 groups, 2 finished before" in said
+    assert "to do: about 4 records" in said
+    main(settings.model_copy(update={"plan": True, "sample_rate_hz": 4096.0}))
+    assert "0 finished before" in capsys.readouterr().out
+    assert outputs(run) == before
 
 
 @pytest.mark.usefixtures("ray_cluster")

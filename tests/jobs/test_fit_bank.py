@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_archive
 
-from jobs.fit_detector import fit_neighbours
+from jobs.fit_detector import fit_detector
+from xfmr.harmonics import HARMONIC_COLUMNS
 from xfmr.labels import held_out_ids, read_labels
 from xfmr.published import Models
 from xfmr.scoring import load_detector
 from xfmr.settings import Settings
 
-COLUMNS = ("signal", "log_spectrum", "zerone")
+COLUMNS = ("signal", *HARMONIC_COLUMNS)
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,14 @@ def settings_of(run: Run, **changes: object) -> Settings:
 
 
 def test_fitted_scored_and_skipped(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    fit_neighbours(settings_of(run))
+    fit_detector(settings_of(run))
     assert "set aside" in "".join(capsys.readouterr())
     detector = load_detector(Models(run.store))
     scores = np.concatenate([detector.score(table) for table in run.features.tables(detector.columns)])
     assert len(scores) == run.features.n_records
     assert np.isfinite(scores).all()
     before = detector.to_bytes()
-    fit_neighbours(settings_of(run))
+    fit_detector(settings_of(run))
     assert "skipped" in "".join(capsys.readouterr())
     assert load_detector(Models(run.store)).to_bytes() == before
 
@@ -50,9 +51,9 @@ def test_no_held_out_record_is_in_the_bank_nor_a_copy_of_one(run: Run, tmp_path:
     (tmp_path / "labels.csv").write_text("\n".join(["sensor_id,data_time,label", *rows]) + "\n")
     struck = held_out_ids(read_labels(str(tmp_path / "labels.csv")), run.features)
     assert 0 < len(struck) < 30
-    fit_neighbours(settings_of(run))
+    fit_detector(settings_of(run))
     assert np.isin(struck, load_detector(Models(run.store)).history_ids).any(), "the test could not fail"
-    fit_neighbours(settings_of(run, labels=str(tmp_path / "labels.csv")))
+    fit_detector(settings_of(run, labels=str(tmp_path / "labels.csv")))
     bank = load_detector(Models(run.store))
     assert not np.isin(struck, bank.history_ids).any()
     table = run.table("zerone", "log_spectrum")

@@ -3,6 +3,7 @@
 import json
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from jobs.evaluate import evaluate
 from jobs.pipeline import pipeline
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
 from xfmr.synth import FleetSpec, write_fleet
-from xfmr.training.options import FinetuneSettings, PretrainSettings, SvddSettings
+from xfmr.training.options import Branch, FinetuneSettings, PretrainSettings, SvddSettings
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -22,6 +23,8 @@ QUICK = {
     "svdd": SvddSettings(epochs=5),
     "finetune": FinetuneSettings(epochs=10, frozen_epochs=3),
 }
+
+OTHERS = sorted(set(get_args(Branch)) - {"spectrum", "dual"})
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,14 @@ def fleets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def archives(folder: Path) -> list[str]:
     return [f"{fleet}={folder / fleet / 'archive'}" for fleet in ("north", "south")]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two transformers with a sensor each, one of them faulty now and then."""
+    folder = tmp_path_factory.mktemp("pair")
+    write_fleet(FleetSpec(n_units=2, sensors_per_unit=1, n_times=32, fault_share=0.2, faulty_unit_share=0.5), folder)
+    return folder
 
 
 def modified(run: Path) -> dict[str, int]:
@@ -91,14 +102,21 @@ def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest
     assert report["fault_types"]["records"] == 48
 
 
-@pytest.mark.slow
-def test_the_image_branch(fleets: Path, tmp_path: Path) -> None:
-    one_unit = str(fleets / "past/north/archive/tr01")
-    epochs = {"branch": "image", "image_size": 32, "epochs": 1}
-    pipeline(Settings(run=str(tmp_path / "run"), archive=[one_unit], **epochs))
-    scores = pd.read_parquet(tmp_path / "run/scores", columns=["score", "sensor_id"])
-    assert len(scores) == 80
-    assert scores["score"].gt(0).all()
+@pytest.mark.parametrize("branch", ["dual", *(pytest.param(b, marks=pytest.mark.slow) for b in OTHERS)])
+def test_a_branch_from_archive_to_diagnosis(branch: Branch, pair: Path, tmp_path: Path) -> None:
+    """Few epochs, for the way and not for the result: what the encoder needs arrives in every job."""
+    run, out = str(tmp_path / "run"), str(tmp_path / "new.parquet")
+    quick = {**QUICK, "branch": branch, "image_size": 32, "epochs": 1}
+    archive = str(pair / "archive")
+    pipeline(Settings(run=run, archive=[archive], labels=str(pair / "labels.csv"), **quick))
+    scores = pd.read_parquet(f"{run}/scores", columns=["score", "sensor_id"])
+    assert len(scores) == 64
+    diagnose(DiagnoseSettings(run=run, archive=[archive], out=out, **quick))
+    diagnoses = pd.read_parquet(out)
+    # The same records read anew: what was learned of the history is applied as it was when they were scored.
+    assert sorted(diagnoses["score"]) == pytest.approx(sorted(scores["score"]), abs=0.05)
+    assert diagnoses["fault_type"].notna().all()
+    assert "fault_types" in json.loads((tmp_path / "run/evaluation.json").read_text())
 
 
 def test_real_recordings_at_loads_the_history_has_not_shown(shared_data: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from xfmr.errors import XfmrError
 from xfmr.models.networks import build_encoder
 from xfmr.storage import Store
 from xfmr.training import loop
-from xfmr.training.loop import Data, Schedule
+from xfmr.training.loop import Data, Schedule, train_alone
 from xfmr.training.pretrain import PretrainTask
 from xfmr.training.run import TrainingRun, fit
 from xfmr.training.svdd import SvddTask
@@ -21,11 +21,18 @@ from xfmr.training.svdd import SvddTask
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 SHAPE = (6,)
 EPOCHS = 4
+N_FOLDS = 3
 
 
 @pytest.fixture
 def data() -> Data:
-    return Data({"inputs": np.random.default_rng(0).standard_normal((101, *SHAPE)).astype(np.float32)})
+    inputs = np.random.default_rng(0).standard_normal((101, *SHAPE)).astype(np.float32)
+    return Data({"inputs": inputs, "folds": np.arange(101) % N_FOLDS})
+
+
+def encoders() -> list[dict[str, torch.Tensor]]:
+    torch.manual_seed(0)
+    return [build_encoder("spectrum", SHAPE).state_dict() for _ in range(N_FOLDS)]
 
 
 def run_in(folder: Path, *, workers: int = 1) -> TrainingRun:
@@ -33,12 +40,12 @@ def run_in(folder: Path, *, workers: int = 1) -> TrainingRun:
 
 
 def test_two_workers_find_what_one_finds(tmp_path: Path, data: Data) -> None:
-    torch.manual_seed(0)
+    """The last batch holds 5 records, so that a worker may have none for some member."""
     make_task = partial(
         SvddTask,
         branch="spectrum",
         shape=SHAPE,
-        encoder=build_encoder("spectrum", SHAPE).state_dict(),
+        encoders=encoders(),
         objective="soft_boundary",
         nu=0.1,
         learning_rate=1e-2,
@@ -47,9 +54,11 @@ def test_two_workers_find_what_one_finds(tmp_path: Path, data: Data) -> None:
     one, two = (
         fit(run_in(tmp_path / str(workers), workers=workers), make_task, data, schedule) for workers in (1, 2)
     )
+    alone = train_alone(make_task, data, schedule)
     for part in ("network", "task"):
         for name, tensor in one[part].items():
             torch.testing.assert_close(two[part][name], tensor, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(alone[part][name], tensor, rtol=1e-4, atol=1e-5)
     metrics = (tmp_path / "1/models/test-0/metrics.csv").read_text().splitlines()
     assert metrics[0] == "epoch,loss,radius,spread"
     assert [line.split(",")[0] for line in metrics[1:]] == ["1", "2", "3", "4"]
@@ -71,7 +80,8 @@ def test_a_killed_training_goes_on_and_ends_alike(tmp_path: Path, data: Data) ->
                 marker.touch()
                 os._exit(1)
 
-    settings: dict[str, Any] = {"branch": "spectrum", "shape": SHAPE, "learning_rate": 1e-2, "seed": 0}
+    settings: dict[str, Any] = {"branch": "spectrum", "shape": SHAPE, "n_members": N_FOLDS, "learning_rate": 1e-2}
+    settings["seed"] = 0
     schedule = Schedule(EPOCHS, batch_size=16, seed=0)
     expected = fit(run_in(tmp_path / "undisturbed"), partial(PretrainTask, **settings), data, schedule)
     make_task = partial(KilledOnce, **settings)
@@ -88,18 +98,35 @@ def test_a_killed_training_goes_on_and_ends_alike(tmp_path: Path, data: Data) ->
     assert found["progress"] == expected["progress"]
 
 
+@pytest.mark.slow
+def test_a_finished_training_is_read_back_and_not_done_again(tmp_path: Path, data: Data) -> None:
+    """An ensemble takes a member so that was fitted before on its own."""
+    log = tmp_path / "log"
+
+    class Logged(PretrainTask):
+        """Writes down the epochs that are begun."""
+
+        def begin_epoch(self, epoch: int) -> None:
+            with log.open("a") as file:
+                file.write(f"{epoch} ")
+
+    make_task = partial(Logged, branch="spectrum", shape=SHAPE, n_members=N_FOLDS, learning_rate=1e-2, seed=0)
+    first, again = (fit(run_in(tmp_path / "a"), make_task, data, Schedule(EPOCHS, 16, seed=0)) for _ in range(2))
+    assert log.read_text().split() == ["0", "1", "2", "3"]
+    for name, tensor in first["network"].items():
+        assert torch.equal(again["network"][name], tensor)
+
+
 def test_what_a_task_raises_reaches_the_caller_in_one_line(tmp_path: Path, data: Data) -> None:
-    nothing = {
-        name: torch.zeros_like(tensor) for name, tensor in build_encoder("spectrum", SHAPE).state_dict().items()
-    }
+    nothing = [{name: torch.zeros_like(tensor) for name, tensor in weights.items()} for weights in encoders()]
     make_task = partial(
-        SvddTask, branch="spectrum", shape=SHAPE, encoder=nothing, objective="one_class", nu=0.1, learning_rate=1e-3
+        SvddTask, branch="spectrum", shape=SHAPE, encoders=nothing, objective="one_class", nu=0.1, learning_rate=1e-3
     )
     with pytest.raises(XfmrError, match=r"^Deep SVDD collapsed[^\n]*$"):
         fit(run_in(tmp_path), make_task, data, Schedule(EPOCHS, batch_size=16, seed=0))
 
 
 def test_more_workers_than_the_machine_has_are_refused(tmp_path: Path, data: Data) -> None:
-    make_task = partial(PretrainTask, branch="spectrum", shape=SHAPE, learning_rate=1e-2, seed=0)
+    make_task = partial(PretrainTask, branch="spectrum", shape=SHAPE, n_members=2, learning_rate=1e-2, seed=0)
     with pytest.raises(XfmrError, match="--workers 3"):
         fit(run_in(tmp_path, workers=3), make_task, data, Schedule(1, 16, 0))

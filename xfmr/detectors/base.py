@@ -1,21 +1,16 @@
-"""What every detector offers, and how one is read back."""
+"""What every detector offers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xfmr.detectors.bank import BankDetector
-from xfmr.detectors.svdd import SvddDetector
-from xfmr.models.checkpoint import StoredModel, from_bytes
-
 
 class Detector(Protocol):
-    """Scores records by how far they are from a history."""
+    """Scores records by how far they are from a history, in sigmas of what that scores when it is held out."""
 
     @property
     def columns(self) -> list[str]:
@@ -34,23 +29,3 @@ class Detector(Protocol):
     def to_bytes(self) -> bytes:
         """Serialise all that scoring needs."""
         ...
-
-
-def detector_from_bytes(data: bytes, name: str) -> Detector:
-    """Read what a detector's ``to_bytes`` wrote.
-
-    Args:
-        data: The file's content.
-        name: The file's name, for messages.
-
-    Raises:
-        XfmrError: Where the file is damaged or holds no detector.
-    """
-    model = from_bytes(data, name, kind=tuple(_RESTORE))
-    return _RESTORE[model.description["kind"]](model)
-
-
-_RESTORE: dict[str, Callable[[StoredModel], Detector]] = {
-    "bank": BankDetector.restore,
-    "svdd": SvddDetector.restore,
-}

@@ -44,7 +44,15 @@ class Calibration:
         return cls(tuple(own), median, np.sqrt((sigma**2 + sigma[-1] ** 2) / 2))
 
     def apply(self, scores: NDArray[np.float64], keys: Sequence[SensorKey]) -> NDArray[np.float64]:
-        """Express positive scores in sigmas of their sensor, shape (n,); of an unknown one, of the fleet."""
+        """Express positive scores in sigmas of their sensor, or, of an unknown one, of the fleet.
+
+        Args:
+            scores: Shape (n,), or (k, n) of k detectors.
+            keys: Sensors, n of them.
+
+        Returns:
+            The shape of ``scores``.
+        """
         position = {sensor: row for row, sensor in enumerate(self.sensors)}
         row = np.array([position.get(key, len(self.sensors)) for key in keys], dtype=np.int64)
         calibrated: NDArray[np.float64] = (np.log(np.maximum(scores, _TINY)) - self.median[row]) / self.sigma[row]

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xfmr.folds import time_folds
 from xfmr.neighbours import NEIGHBOURS, mean_squared_distance, thinned
 from xfmr.normal import SensorKey, rows_by_sensor
 from xfmr.whitening import sensor_means, whitener
 
-_STRETCHES = 5
+_FOLDS = 5
 
 Distances = tuple[NDArray[np.float64], NDArray[np.float64]]
 """To the neighbours and from the mean, each of shape (n,)."""
@@ -64,20 +65,15 @@ class HealthySpace:
 def held_out_distances(values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> Distances:
     """Measure each record against a space made without its part of the history.
 
-    The parts are five stretches of each sensor's time, not records drawn at random: what was recorded minutes apart
-    is alike, and would make a record look more at home than a new one can be.
-
     Args:
         values: Standardised values, in order of time within each sensor, shape (n, d).
         ids: Record ids, shape (n,).
         keys: Each row's sensor.
     """
-    stretch = np.zeros(len(values), dtype=np.int64)
-    for rows in rows_by_sensor(keys).values():
-        stretch[rows] = np.arange(len(rows)) * _STRETCHES // len(rows)
+    fold = time_folds(keys, ids, _FOLDS)
     near, far = np.zeros(len(values)), np.zeros(len(values))
-    for turn in np.unique(stretch) if stretch.any() else ():
-        seen, unseen = np.flatnonzero(stretch != turn), np.flatnonzero(stretch == turn)
+    for turn in np.unique(fold) if len(np.unique(fold)) > 1 else ():
+        seen, unseen = np.flatnonzero(fold != turn), np.flatnonzero(fold == turn)
         known, asked = ([keys[int(row)] for row in rows] for rows in (seen, unseen))
         white = whitener(values[seen], known)
         space = HealthySpace.of(values[seen] @ white, ids[seen], known)

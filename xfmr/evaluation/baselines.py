@@ -17,12 +17,13 @@ from sklearn.svm import OneClassSVM
 
 from xfmr.evaluation.quality import Verdicts
 from xfmr.feature_set import FeatureSet
-from xfmr.inputs import branch_values, sensor_keys
+from xfmr.inputs import sensor_keys
 from xfmr.labels import KEY
 from xfmr.normal import Standardiser
 from xfmr.scoring import thresholds_of
 from xfmr.storage import Store
 from xfmr.thresholds import Method
+from xfmr.views import spectra
 
 # The one-class SVM's time grows with the square of its history, so the plain detectors see at most this much of it.
 MAX_HISTORY = 20_000
@@ -85,7 +86,7 @@ class Baselines:
         table = pa.concat_tables(_records(FeatureSet(run), chosen))
         # The forest draws rows by position, and the order of groups follows from the files' dates.
         table = table.sort_by([(name, "ascending") for name in KEY])
-        raw, keys = branch_values("spectrum", table, image_size=0), sensor_keys(table)
+        raw, keys = spectra(table), sensor_keys(table)
         self.standardiser = Standardiser.fit(raw, keys)
         values = self.standardiser.apply(raw, keys)
         held_out = {name: held_out_scores(fit, values, seed) for name, fit in BASELINES.items()}
@@ -110,7 +111,7 @@ class Baselines:
         rows = records[identity].merge(found, on=identity, how="left")["row"]
         if rows.isna().any():
             return {}
-        values = self.standardiser.apply(branch_values("spectrum", table, image_size=0), sensor_keys(table))
+        values = self.standardiser.apply(spectra(table), sensor_keys(table))
         values = values[rows.to_numpy(np.int64)]
         scores = {name: scorer(values) for name, scorer in self.scorers.items()}
         return {name: Verdicts(score, score >= self.thresholds[name].upper) for name, score in scores.items()}

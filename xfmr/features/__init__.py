@@ -7,7 +7,8 @@ memory and answers with the kind of array it was given.
 from xfmr.features._batch import N_SAMPLES
 from xfmr.features.columns import FEATURE_COLUMNS, STORED_WIDTH, feature_columns
 from xfmr.features.health import HEALTH_GRADES, HEALTH_NAMES, health_grade, health_indices
-from xfmr.features.images import hetero_image, image_from_planes, quantise
+from xfmr.features.images import hetero_image, image_from_planes, log_hetero_image, quantise
+from xfmr.features.quiet import N_FINE_BINS, QUIET_PSD_LENGTH, QUIET_SEGMENT, quiet_psd
 from xfmr.features.raster import RASTER_SIZE, raster_image, raster_layout
 from xfmr.features.scalogram import N_SCALES, cwt_plane
 from xfmr.features.sensors import energy_weights, weighted_average
@@ -21,8 +22,11 @@ __all__ = [
     "HEALTH_NAMES",
     "LOG_SPECTRUM_LENGTH",
     "LOG_SPECTRUM_SEGMENTS",
+    "N_FINE_BINS",
     "N_SAMPLES",
     "N_SCALES",
+    "QUIET_PSD_LENGTH",
+    "QUIET_SEGMENT",
     "RASTER_SIZE",
     "STORED_WIDTH",
     "TIME_STATISTICS",
@@ -35,8 +39,10 @@ __all__ = [
     "health_indices",
     "hetero_image",
     "image_from_planes",
+    "log_hetero_image",
     "log_spectrum",
     "quantise",
+    "quiet_psd",
     "raster_image",
     "raster_layout",
     "stft",

@@ -7,6 +7,7 @@ from xfmr.features._batch import Array, array_module, as_signals, check_sample_r
 from xfmr.features._chunk import SignalChunk, records_in_chunk
 from xfmr.features.health import health_of
 from xfmr.features.images import quantise
+from xfmr.features.quiet import quiet_psd_of
 from xfmr.features.scalogram import scalogram
 from xfmr.features.spectrogram import log_spectrum_of, stft_plane_of
 from xfmr.features.zerone import zerone_of
@@ -18,6 +19,7 @@ FEATURE_COLUMNS: Mapping[str, Callable[[SignalChunk], Array]] = MappingProxyType
     {
         "zerone": lambda chunk: to_float32(zerone_of(chunk)),
         "log_spectrum": lambda chunk: to_float32(log_spectrum_of(chunk)),
+        "quiet_psd": lambda chunk: to_float32(quiet_psd_of(chunk)),
         "health": lambda chunk: to_float32(health_of(chunk)),
         "cwt": lambda chunk: quantise(scalogram(chunk.standardised, width=STORED_WIDTH)),
         "stft": lambda chunk: quantise(to_float32(stft_plane_of(chunk))),
@@ -31,7 +33,8 @@ def feature_columns(
 ) -> dict[str, Array]:
     """Compute several features of each signal at once.
 
-    The same values as `zerone`, `log_spectrum`, `health_indices` and, each `quantise`d, `cwt_plane` and `stft_plane`.
+    The same values as `zerone`, `log_spectrum`, `quiet_psd`, `health_indices` and, each `quantise`d, `cwt_plane` and
+    `stft_plane`.
 
     Args:
         signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy; n is at least 1.
@@ -40,8 +43,8 @@ def feature_columns(
 
     Returns:
         For each name an array whose first axis is the record, NumPy or CuPy as given: `zerone` (n, 1200),
-        `log_spectrum` (n, 451) and `health` (n, 5) in float32, `cwt` (n, 128, 224) and `stft` (n, 129, segments) in
-        uint8.
+        `log_spectrum` (n, 451), `quiet_psd` (n, 448) and `health` (n, 5) in float32, `cwt` (n, 128, 224) and `stft`
+        (n, 129, segments) in uint8.
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.

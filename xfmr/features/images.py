@@ -1,5 +1,7 @@
 """Hetero image: scalogram, STFT and folded signal as the three channels of one picture."""
 
+import math
+
 import numpy as np
 
 from xfmr.features._batch import Array, Float32Array, UInt8Array, array_module, as_signals
@@ -9,6 +11,10 @@ from xfmr.features.scalogram import scalogram
 from xfmr.features.spectrogram import stft_plane_of
 
 _FOLD_COLUMNS = 256
+# Of a scalogram whose columns are averaged: as many as a stored one has.
+_LEAST_COLUMNS = 224
+# Of a signal of unit deviation; what the transform itself is off by lies below.
+_LEAST_MAGNITUDE = 1e-4
 
 
 def hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> Float32Array:
@@ -33,6 +39,41 @@ def hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> F
     def draw(chunk: SignalChunk) -> Array:
         planes = scalogram(chunk.standardised, width=size), stft_plane_of(chunk).astype(np.float32)
         return _assemble(*planes, chunk.standardised, size=size)
+
+    return of_chunks(draw, signals, sample_rate_hz=sample_rate_hz)
+
+
+def log_hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> Float32Array:
+    """Draw each signal as an image of three channels in which quiet parts show as well as loud ones.
+
+    Channels as those of `hetero_image`, but the two magnitudes are logarithms less their plane's median, so that the
+    signal's level drops out and one loud ridge does not leave the rest black; and nothing is scaled by the record's
+    own extremes. An image of fewer columns than a stored scalogram shows in each the mean of several times: the mean
+    of the logarithms, which a transient does not drown.
+
+    Args:
+        signals: Signals, shape (n, n_samples) with at least 256 samples, NumPy or CuPy.
+        sample_rate_hz: Sample rate in Hz; it does not change the image.
+        size: Height and width of the image.
+
+    Returns:
+        Decades of magnitude above the plane's median, and the folded signal in standard deviations; float32, shape
+        (n, 3, size, size). Magnitudes count from 1e-4 of the signal's standard deviation.
+
+    Raises:
+        ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+    """
+    times = math.ceil(_LEAST_COLUMNS / size)
+
+    def draw(chunk: SignalChunk) -> Array:
+        xp = array_module(chunk.signals)
+        images = xp.empty((len(chunk.signals), 3, size, size), np.float32)
+        cwt = _decades(scalogram(chunk.standardised, width=times * size))
+        means = cwt.reshape(*cwt.shape[:2], size, times).mean(axis=3)
+        planes = means, _decades(stft_plane_of(chunk)).astype(np.float32), _fold(chunk.standardised)
+        for channel, plane in enumerate(planes):
+            images[:, channel] = resize(plane, height=size, width=size)
+        return images
 
     return of_chunks(draw, signals, sample_rate_hz=sample_rate_hz)
 
@@ -92,6 +133,12 @@ def _fold(signals: Array) -> Array:
     missing = -signals.shape[1] % _FOLD_COLUMNS
     padded = array_module(signals).pad(signals, ((0, 0), (0, missing)))
     return padded.reshape(len(signals), padded.shape[1] // _FOLD_COLUMNS, _FOLD_COLUMNS)
+
+
+def _decades(magnitudes: Array) -> Array:
+    xp = array_module(magnitudes)
+    decades = xp.log10(xp.maximum(magnitudes, _LEAST_MAGNITUDE))
+    return decades - xp.median(decades, axis=(1, 2), keepdims=True)
 
 
 def _min_max(planes: Array) -> Array:

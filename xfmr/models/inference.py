@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xfmr.models.networks import as_input
+from xfmr.models.networks import to_device, to_inputs
 
 _BATCH = 512
 
@@ -20,12 +19,12 @@ def run_network(network: nn.Module, inputs: NDArray[Any]) -> Tensor:
 
     Args:
         network: Maps (b, ...) to (b, k).
-        inputs: Float32, or uint8 images, shape (n, ...), n > 0.
+        inputs: Stored rows, n > 0 of them, as :func:`xfmr.models.networks.to_inputs` takes them.
 
     Returns:
         Shape (n, k), on the CPU.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = network.to(device).eval()
-    batches = torch.from_numpy(np.require(inputs, requirements="W")).split(_BATCH)
-    return torch.cat([network(as_input(batch.to(device))).float().cpu() for batch in batches])
+    network = to_device(network, device).eval()
+    batches = (inputs[start : start + _BATCH] for start in range(0, len(inputs), _BATCH))
+    return torch.cat([network(to_inputs(batch, device)).float().cpu() for batch in batches])

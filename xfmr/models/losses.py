@@ -6,15 +6,47 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xfmr.models.networks import Inputs
+
 # A residual counts at most this much, in the input's unit (robust sigmas, or grey levels of 0..1): the history is
 # not clean, and a squared error would spend the network on its few faulty records.
 RESIDUAL_CLAMP = 3.0
+# Of the contrastive loss: the lower, the more the nearest of the other records count.
+TEMPERATURE = 0.2
 
 
-def reconstruction_loss(reconstruction: Tensor, inputs: Tensor) -> Tensor:
-    """Mean squared residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,)."""
-    residual = (reconstruction - inputs).clamp(-RESIDUAL_CLAMP, RESIDUAL_CLAMP)
+def reconstruction_loss(reconstruction: Inputs, inputs: Inputs, *, clamp: float = RESIDUAL_CLAMP) -> Tensor:
+    """Mean squared residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,); summed over parts."""
+    if isinstance(inputs, dict):
+        assert isinstance(reconstruction, dict)
+        parts = [reconstruction_loss(reconstruction[name], inputs[name], clamp=clamp) for name in inputs]
+        return torch.stack(parts).sum(0)
+    assert isinstance(reconstruction, Tensor)
+    residual = (reconstruction - inputs).clamp(-clamp, clamp)
     return residual.square().flatten(1).mean(1)
+
+
+def absolute_residual(reconstruction: Tensor, inputs: Tensor) -> Tensor:
+    """Mean absolute residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,)."""
+    return (reconstruction - inputs).abs().clamp(max=RESIDUAL_CLAMP).flatten(1).mean(1)
+
+
+def nt_xent(pairs: Tensor, everyone: Tensor, start: int) -> Tensor:
+    """Normalised temperature-scaled cross-entropy: which of everyone's views is the other one of this record?
+
+    Args:
+        pairs: Both views of some records, unit vectors, shape (m, 2, d).
+        everyone: Both views of all records of the batch, shape (n, 2, d).
+        start: Where the m records stand among the n.
+
+    Returns:
+        Mean of both views' losses, shape (m,). At chance it is log(2n - 1).
+    """
+    views = pairs.flatten(0, 1)
+    own = torch.arange(len(views), device=views.device) + 2 * start
+    logits = (views @ everyone.flatten(0, 1).T / TEMPERATURE).scatter(1, own[:, None], -torch.inf)
+    other = own ^ 1  # views 2i and 2i + 1 are of one record
+    return functional.cross_entropy(logits, other, reduction="none").view(-1, 2).mean(1)
 
 
 def squared_distance(embedding: Tensor, centre: Tensor) -> Tensor:

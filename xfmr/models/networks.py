@@ -9,12 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 EMBEDDING_SIZE = 128
+PROJECTION_SIZE = 64
 VECTOR_WIDTHS = (256,)
+IMAGE_BRANCHES = ("image", "raster")
+
+Inputs = Tensor | dict[str, Tensor]
+"""What a network takes: of the branch ``dual`` a dictionary of ``image`` and ``vector``, of any other a tensor."""
 
 
 def mlp(widths: Sequence[int], *, bias: bool) -> nn.Sequential:
@@ -23,6 +31,18 @@ def mlp(widths: Sequence[int], *, bias: bool) -> nn.Sequential:
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out, bias=bias), nn.LeakyReLU(0.1)]
     return nn.Sequential(*layers[:-1])
+
+
+def in_bfloat16_on_gpu(device: torch.device) -> torch.autocast:
+    """Compute convolutions and products in bfloat16 where the device is a GPU; on a CPU nothing changes."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def to_device(network: nn.Module, device: torch.device | str) -> nn.Module:
+    """Move a network to a device; on a GPU with the channels of images innermost, which its tensor cores take."""
+    if torch.device(device).type == "cuda":
+        network = network.to(memory_format=torch.channels_last)
+    return network.to(device)
 
 
 class VectorEncoder(nn.Sequential):
@@ -36,24 +56,31 @@ class VectorEncoder(nn.Sequential):
         return self[-1]
 
 
+def vector_decoder(size: int) -> nn.Sequential:
+    """(n, 128) -> (n, d): the encoder's widths backwards, with bias."""
+    return mlp([EMBEDDING_SIZE, *reversed(VECTOR_WIDTHS), size], bias=True)
+
+
 class ImageEncoder(nn.Module):
     """(n, 3, S, S) in 0..1 -> (n, 128): ResNet18 and a bias-free projection.
 
-    Group norm in place of batch norm: a record's embedding must not depend on the records beside it, nor training
-    on how a batch is split over workers.
+    On a GPU the trunk runs in bfloat16, channels last. Group norm in place of batch norm: a record's embedding must
+    not depend on the records beside it, nor training on how a batch is split over workers.
     """
 
     def __init__(self) -> None:
         super().__init__()
         from torchvision.models import resnet18  # 1.4 s to import, which the other branches need not wait for
 
-        self.trunk = resnet18(norm_layer=_group_norm)
+        self.trunk = resnet18(norm_layer=group_norm)
         self.trunk.fc = nn.Identity()
         self.projection = nn.Linear(512, EMBEDDING_SIZE, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed a batch of images."""
-        embedding: Tensor = self.projection(self.trunk(images))
+        with in_bfloat16_on_gpu(images.device):
+            features = self.trunk(images)
+        embedding: Tensor = self.projection(features.float())
         return embedding
 
     def last_block(self) -> nn.Module:
@@ -61,7 +88,8 @@ class ImageEncoder(nn.Module):
         return nn.ModuleList([self.trunk.layer4, self.projection])
 
 
-def _group_norm(channels: int) -> nn.GroupNorm:
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Make the norm layer of a ResNet."""
     return nn.GroupNorm(32, channels)
 
 
@@ -72,20 +100,59 @@ class ImageDecoder(nn.Module):
         super().__init__()
         self.size = size
         self.start = nn.Linear(EMBEDDING_SIZE, 128 * 8 * 8)
-        self.grow = nn.Sequential(_double(128, 64), _double(64, 32), _double(32, 16), nn.Conv2d(16, 3, 3, padding=1))
+        self.grow = nn.Sequential(
+            doubling(128, 64), doubling(64, 32), doubling(32, 16), nn.Conv2d(16, 3, 3, padding=1)
+        )
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Reconstruct a batch of images."""
-        images = self.grow(self.start(embedding).unflatten(1, (128, 8, 8)))
+        with in_bfloat16_on_gpu(embedding.device):
+            images = self.grow(self.start(embedding).unflatten(1, (128, 8, 8))).float()
         resized = nn.functional.interpolate(images, size=(self.size, self.size), mode="bilinear", align_corners=False)
         return torch.sigmoid(resized)
 
 
-def _double(n_in: int, n_out: int) -> nn.Sequential:
-    """Double the height and width."""
+def doubling(n_in: int, n_out: int) -> nn.Sequential:
+    """Make what doubles height and width: (n, n_in, h, w) -> (n, n_out, 2 h, 2 w)."""
     return nn.Sequential(
         nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1), nn.GroupNorm(8, n_out), nn.LeakyReLU(0.1)
     )
+
+
+class DualEncoder(nn.Module):
+    """An image and a vector of one record -> (n, 128): two encoders, fused by a bias-free projection.
+
+    Takes ``{"image": (n, 3, S, S), "vector": (n, d)}``.
+    """
+
+    def __init__(self, vector_size: int) -> None:
+        super().__init__()
+        self.image = ImageEncoder()
+        self.vector = VectorEncoder(vector_size)
+        self.projection = nn.Linear(2 * EMBEDDING_SIZE, EMBEDDING_SIZE, bias=False)
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Embed a batch of images and vectors."""
+        both = torch.cat([self.image(inputs["image"]), self.vector(inputs["vector"])], dim=1)
+        embedding: Tensor = self.projection(both)
+        return embedding
+
+    def last_block(self) -> nn.Module:
+        """Return the part that fine-tuning unfreezes: the last block of each encoder, and the fusion."""
+        return nn.ModuleList([self.image.last_block(), self.vector.last_block(), self.projection])
+
+
+class DualDecoder(nn.Module):
+    """(n, 128) -> what :class:`DualEncoder` takes."""
+
+    def __init__(self, image_size: int, vector_size: int) -> None:
+        super().__init__()
+        self.image = ImageDecoder(image_size)
+        self.vector = vector_decoder(vector_size)
+
+    def forward(self, embedding: Tensor) -> dict[str, Tensor]:
+        """Reconstruct a batch of images and vectors."""
+        return {"image": self.image(embedding), "vector": self.vector(embedding)}
 
 
 class Autoencoder(nn.Module):
@@ -96,10 +163,29 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Inputs) -> Inputs:
         """Reconstruct a batch."""
-        reconstruction: Tensor = self.decoder(self.encoder(inputs))
+        reconstruction: Inputs = self.decoder(self.encoder(inputs))
         return reconstruction
+
+
+class ContrastiveNetwork(nn.Module):
+    """An encoder and a projection head: (n, ...) -> (n, 64) of unit length.
+
+    The head is thrown away after pretraining: what it makes alike, such as gain and noise, the encoder may still tell
+    (Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020, section 4.2).
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Sequential(
+            nn.LeakyReLU(0.1), mlp([EMBEDDING_SIZE, EMBEDDING_SIZE, PROJECTION_SIZE], bias=False)
+        )
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Project a batch onto the unit sphere."""
+        return nn.functional.normalize(self.head(self.encoder(inputs)), dim=1)
 
 
 class Classifier(nn.Module):
@@ -114,28 +200,55 @@ class Classifier(nn.Module):
         self.head = nn.Sequential(nn.LeakyReLU(0.1), nn.Linear(EMBEDDING_SIZE, n_classes))
         self.frozen = False
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Inputs) -> Tensor:
         """Return the logits of a batch."""
         embedding = self.encoder(inputs)
         logits: Tensor = self.head(embedding.detach() if self.frozen else embedding)
         return logits
 
 
-def build_encoder(branch: str, shape: Sequence[int]) -> VectorEncoder | ImageEncoder:
-    """Make the encoder of a branch for inputs of ``shape``, such as (451,) or (3, 224, 224)."""
-    return ImageEncoder() if branch == "image" else VectorEncoder(shape[0])
+Encoder = VectorEncoder | ImageEncoder | DualEncoder
+
+
+def build_encoder(branch: str, shape: Sequence[int]) -> Encoder:
+    """Make the encoder of a branch.
+
+    Args:
+        branch: Name of the branch.
+        shape: Of a record's input, such as (451,) or (3, 224, 224); for ``dual`` the image's and then the vector's,
+            such as (3, 224, 224, 451).
+    """
+    if branch == "dual":
+        return DualEncoder(shape[-1])
+    return ImageEncoder() if branch in IMAGE_BRANCHES else VectorEncoder(shape[0])
 
 
 def build_autoencoder(branch: str, shape: Sequence[int]) -> Autoencoder:
-    """Make the autoencoder of a branch for inputs of ``shape``."""
+    """Make the autoencoder of a branch for inputs of ``shape``, as :func:`build_encoder` takes it."""
     decoder: nn.Module
-    if branch == "image":
-        decoder = ImageDecoder(shape[-1])
+    if branch == "dual":
+        decoder = DualDecoder(shape[2], shape[-1])
     else:
-        decoder = mlp([EMBEDDING_SIZE, *reversed(VECTOR_WIDTHS), shape[0]], bias=True)
+        decoder = ImageDecoder(shape[-1]) if branch in IMAGE_BRANCHES else vector_decoder(shape[0])
     return Autoencoder(build_encoder(branch, shape), decoder)
 
 
-def as_input(batch: Tensor) -> Tensor:
-    """Turn stored values into a network's input: uint8 images to 0..1, anything else as it is."""
-    return batch.float() / 255 if batch.dtype == torch.uint8 else batch
+def to_inputs(rows: NDArray[Any], device: torch.device | str) -> Inputs:
+    """Move stored rows to a device and turn them into a network's input.
+
+    Args:
+        rows: uint8 images (n, 3, S, S), which become 0..1; float32 vectors (n, d); or a structured array (n,), whose
+            fields are such.
+        device: Where to.
+    """
+    if rows.dtype.names:
+        return {name: _to_input(rows[name], device) for name in rows.dtype.names}
+    return _to_input(rows, device)
+
+
+def _to_input(values: NDArray[Any], device: torch.device | str) -> Tensor:
+    tensor = torch.from_numpy(np.require(values, requirements=["C", "W"])).to(device)
+    if tensor.dtype != torch.uint8:
+        return tensor
+    fractions = tensor.float() / 255
+    return fractions.contiguous(memory_format=torch.channels_last) if fractions.is_cuda else fractions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +22,22 @@ from xfmr.records.lines import (
     zeroed_rows,
 )
 from xfmr.records.model import Reason, Record, Reject, UnusableError
+from xfmr.records.ranges import LineRange
 
 MAX_LINE_BYTES = 64 * 2**20
+# A document is in memory as text and as the records decoded from it; lines are not, however many.
+MAX_DOCUMENT_BYTES = 256 * 2**20
 
 _ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-_BUFFER_BYTES = 2**18
+# Of an object store every buffer is a request, so it must be worth the wait.
+_BUFFER_BYTES = 2**22
 # Any other OSError may pass, such as a network's, and is for the caller to try again.
 _READ_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error)
+
+
+def can_be_cut(name: str) -> bool:
+    """Tell whether a file can be read from any byte on: uncompressed lines."""
+    return name.lower().endswith(".jsonl")
 
 
 def is_record_file(name: str) -> bool:
@@ -36,7 +46,13 @@ def is_record_file(name: str) -> bool:
 
 
 def read_records(
-    stream: BinaryIO, *, name: str, rows: SignalRows | None = None, max_line_bytes: int = MAX_LINE_BYTES
+    stream: BinaryIO,
+    *,
+    name: str,
+    part: LineRange | None = None,
+    rows: SignalRows | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    max_document_bytes: int = MAX_DOCUMENT_BYTES,
 ) -> Iterator[Record | Reject]:
     """Read a file's records in order; a ``.jsonl`` file line by line, a ``.json`` file as a whole.
 
@@ -46,8 +62,10 @@ def read_records(
     Args:
         stream: Open for reading, still compressed where the name ends in ``.gz``; it is left open.
         name: The file's name, whose ending tells its form.
+        part: Of a file that :func:`can_be_cut`, the lines to read; ``stream`` must then be seekable.
         rows: Signals are zero-padded or cut to these; by default each to an array of 8192 of its own.
         max_line_bytes: Longest line of a ``.jsonl`` file, its line end included; no more is held in memory.
+        max_document_bytes: Longest ``.json`` file, uncompressed.
 
     Raises:
         ValueError: When the first result is asked for, where the name is not that of a record file.
@@ -56,11 +74,13 @@ def read_records(
         raise ValueError(f"{name}: a record file ends in one of {', '.join(_ENDINGS)}")
     form = name.lower().removesuffix(".gz")
     rows = zeroed_rows(SIGNAL_LENGTH) if rows is None else rows
+    if part is not None:
+        stream.seek(part.begin)
     with _opened(stream, compressed=form != name.lower()) as source:
         if form.endswith(".jsonl"):
-            yield from _read_lines(source, rows, max_line_bytes)
+            yield from _read_lines(source, rows, max_line_bytes, part)
         else:
-            yield from _read_document(source, rows)
+            yield from _read_document(source, rows, max_document_bytes)
 
 
 @contextmanager
@@ -79,23 +99,31 @@ def _opened(stream: BinaryIO, *, compressed: bool) -> Iterator[BinaryIO]:
             buffered.detach()
 
 
-def _read_lines(source: BinaryIO, rows: SignalRows, max_line_bytes: int) -> Iterator[Record | Reject]:
-    number = 0
+def _read_lines(
+    source: BinaryIO, rows: SignalRows, max_line_bytes: int, part: LineRange | None
+) -> Iterator[Record | Reject]:
+    number, at, stop = (part.lines_before or 0, part.begin, part.stop) if part else (0, 0, sys.maxsize)
+    if part and part.start:  # the line that the byte before belongs to started in an earlier part
+        number, at = number + 1, _skip_rest(source, at, stop)
     try:
-        while line := source.readline(max_line_bytes + 1):
-            number += 1
+        while at < stop and (line := source.readline(max_line_bytes + 1)):
+            number, at = number + 1, at + len(line)
             if len(line) > max_line_bytes:
                 yield Reject(Reason.LINE_TOO_LONG, number, start_of(line))
-                _skip_rest(line, source)
+                at = at if line.endswith(b"\n") else _skip_rest(source, at, stop)
             elif not _is_blank(line):
                 yield parse_line(line, line_number=number, rows=rows)
     except _READ_ERRORS:
         yield Reject(Reason.UNREADABLE_FILE, number + 1, "")
 
 
-def _skip_rest(line: bytes, source: BinaryIO) -> None:
-    while line and not line.endswith(b"\n"):
-        line = source.readline(_BUFFER_BYTES)
+def _skip_rest(source: BinaryIO, at: int, stop: int) -> int:
+    """Read on to the end of a line, or until no line can start before ``stop``; the answer is the new position."""
+    while at < stop and (piece := source.readline(_BUFFER_BYTES)):
+        at += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return at
 
 
 def _is_blank(line: bytes) -> bool:
@@ -103,16 +131,19 @@ def _is_blank(line: bytes) -> bool:
     return not bare or bare.isspace()
 
 
-def _read_document(source: BinaryIO, rows: SignalRows) -> Iterator[Record | Reject]:
+def _read_document(source: BinaryIO, rows: SignalRows, max_bytes: int) -> Iterator[Record | Reject]:
     text = b""
     try:
-        text = source.read()
+        text = source.read(max_bytes + 1)
+        if len(text) > max_bytes:
+            raise UnusableError(Reason.DOCUMENT_TOO_LONG)
         elements = _elements(decode_json(text))
     except _READ_ERRORS:
         yield Reject(Reason.UNREADABLE_FILE, 1, "")
     except UnusableError as error:
         yield Reject(error.reason, 1, start_of(text))
     else:
+        del text  # as long as its records, which are now apart
         for position, element in enumerate(elements, start=1):
             yield parse_element(element, position=position, rows=rows)
 

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NON_FINITE_SIGNAL = "non_finite_signal", "A value is NaN or infinite, or too large for float32."
     INVALID_ENCODING = "invalid_encoding", "The bytes are not UTF-8."
     LINE_TOO_LONG = "line_too_long", "The line is longer than the limit and was skipped."
+    DOCUMENT_TOO_LONG = "document_too_long", "The .json file is too long to be read whole: write it as .jsonl."
     UNREADABLE_FILE = (
         "unreadable_file",
         "From here on the file cannot be read: damaged gzip, or it may not be opened.",

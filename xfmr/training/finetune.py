@@ -70,7 +70,8 @@ class FinetuneTask(Task):
 
     def losses(self, network: nn.Module, batch: Batch) -> Tensor:
         """Weighted loss of each record."""
-        return batch["weights"] * label_loss(network(batch["inputs"]), batch["classes"], self.normal)
+        weights: Tensor = batch["weights"]
+        return weights * label_loss(network(batch["inputs"]), batch["classes"], self.normal)
 
     def end_epoch(self, worker: Worker) -> Metrics:
         """Judge the epoch on the validation records and keep the best."""

@@ -12,7 +12,7 @@ import pickle
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -25,10 +25,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xfmr.errors import XfmrError
-from xfmr.models.networks import as_input
+from xfmr.models.networks import to_device, to_inputs
 
-Batch = dict[str, Tensor]
+# Tensors, but for the inputs of a branch of several parts.
+Batch = dict[str, Any]
 Metrics = dict[str, float]
+State = dict[str, Any]
+"""Of a training: ``network``, ``optimiser``, ``task`` and ``progress``."""
 
 # A checkpoint costs about 30 ms on a local disk; one this often keeps its share small and little work at risk.
 _CHECKPOINT_INTERVAL_S = 10.0
@@ -46,9 +49,9 @@ class Data:
         return len(self.columns["inputs"])
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
-        """Move some rows to a device."""
-        moved = {name: torch.from_numpy(column[rows]).to(device) for name, column in self.columns.items()}
-        return {**moved, "inputs": as_input(moved["inputs"])}
+        """Move some rows to a device, with their numbers as ``rows``."""
+        moved = {name: to_inputs(column[rows], device) for name, column in self.columns.items()}
+        return {**moved, "rows": torch.from_numpy(rows).to(device)}
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ class Worker:
         """Describe the Ray Train worker that this process is."""
         context = ray.train.get_context()
         return cls(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
+
+    @classmethod
+    def alone(cls) -> Worker:
+        """Describe this process as the only worker."""
+        return cls(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
     def total(self, values: Tensor) -> Tensor:
         """Sum a tensor over all workers."""
@@ -147,6 +155,14 @@ class Progress:
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
+    def add(self, metrics: Metrics) -> None:
+        """Count an epoch."""
+        self.epoch += 1
+        self.history.append({"epoch": self.epoch, **metrics})
+
+
+MakeTask = Callable[[], Task]
+
 
 def train(task: Task, data: Data, schedule: Schedule, *, report_to: Any) -> None:
     """Train on this Ray Train worker, from the last checkpoint where there is one.
@@ -158,7 +174,7 @@ def train(task: Task, data: Data, schedule: Schedule, *, report_to: Any) -> None
         report_to: A queue that gets the metrics of each epoch, from the first worker.
     """
     worker = Worker.here()
-    task.network.to(worker.device)
+    to_device(task.network, worker.device)
     optimiser = task.optimiser()
     progress = _resume(task, optimiser, worker)
     if progress is None:
@@ -169,15 +185,28 @@ def train(task: Task, data: Data, schedule: Schedule, *, report_to: Any) -> None
     )
     saved_at = time.monotonic()
     while progress.epoch < schedule.epochs:
-        metrics = _epoch(task, network, optimiser, data, schedule, progress.epoch, worker)
-        progress.epoch += 1
-        progress.history.append({"epoch": progress.epoch, **metrics})
+        progress.add(_epoch(task, network, optimiser, data, schedule, progress.epoch, worker))
         if worker.rank == 0:
             report_to.put(progress.history[-1])
         due = time.monotonic() - saved_at > _CHECKPOINT_INTERVAL_S or progress.epoch == schedule.epochs
         if worker.first_says(due):
             _report(task, optimiser, progress, worker)
             saved_at = time.monotonic()
+
+
+def train_alone(make_task: MakeTask, data: Data, schedule: Schedule) -> State:
+    """Train in this process and without Ray, for what is small: the result is that of any number of workers.
+
+    Returns:
+        What :func:`load_state` returns of a finished training.
+    """
+    worker, task, progress = Worker.alone(), make_task(), Progress()
+    to_device(task.network, worker.device)
+    optimiser = task.optimiser()
+    task.begin(data, worker)
+    for epoch in range(schedule.epochs):
+        progress.add(_epoch(task, task.network, optimiser, data, schedule, epoch, worker))
+    return _state(task, optimiser, progress)
 
 
 def _epoch(
@@ -225,14 +254,23 @@ def _resume(task: Task, optimiser: torch.optim.Optimizer, worker: Worker) -> Pro
     return Progress(**state["progress"])
 
 
-def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint's state: ``network``, ``optimiser``, ``task`` and ``progress``.
+def _state(task: Task, optimiser: torch.optim.Optimizer, progress: Progress) -> State:
+    return {
+        "network": task.network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "task": task.state(),
+        "progress": asdict(progress),
+    }
+
+
+def load_state(path: Path, device: torch.device | str = "cpu") -> State:
+    """Read a checkpoint's state.
 
     Raises:
         XfmrError: Where the file is damaged.
     """
     try:
-        return cast(dict[str, Any], torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True))
+        return cast(State, torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True))
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise XfmrError(
             f"{path} is not a whole checkpoint: remove the folder {path.parents[1]} and run again"
@@ -247,12 +285,6 @@ def _report(task: Task, optimiser: torch.optim.Optimizer, progress: Progress, wo
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = None
         if worker.rank == 0:
-            state = {
-                "network": task.network.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "task": task.state(),
-                "progress": asdict(progress),
-            }
-            torch.save(state, Path(folder) / STATE_FILE)
+            torch.save(_state(task, optimiser, progress), Path(folder) / STATE_FILE)
             checkpoint = ray.train.Checkpoint.from_directory(folder)
         ray.train.report(progress.history[-1], checkpoint=checkpoint)

@@ -1,27 +1,29 @@
-"""Autoencoder pretraining: the encoder learns what records of this fleet are made of."""
+"""Autoencoder pretraining: the encoders learn what records of this fleet are made of."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xfmr.models.losses import reconstruction_loss
-from xfmr.models.networks import build_autoencoder
-from xfmr.training.loop import Batch, Task
+from xfmr.models.networks import Inputs, build_autoencoder
+from xfmr.training.members import MemberTask
 
 
-class PretrainTask(Task):
-    """Reconstruct the inputs through the embedding."""
+class PretrainTask(MemberTask):
+    """Reconstruct the inputs through the embedding, in each member without its fold."""
 
-    def __init__(self, *, branch: str, shape: tuple[int, ...], learning_rate: float, seed: int) -> None:
+    def __init__(
+        self, *, branch: str, shape: tuple[int, ...], n_members: int, learning_rate: float, seed: int
+    ) -> None:
         torch.manual_seed(seed)
-        self.network: nn.Module = build_autoencoder(branch, shape)
+        super().__init__([build_autoencoder(branch, shape) for _ in range(n_members)])
         self.learning_rate = learning_rate
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """AdamW over encoder and decoder."""
+        """AdamW over encoders and decoders."""
         return torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=1e-5)
 
-    def losses(self, network: nn.Module, batch: Batch) -> Tensor:
+    def member_losses(self, member: int, output: Inputs, inputs: Inputs) -> Tensor:
         """Clamped squared error of each record."""
-        return reconstruction_loss(network(batch["inputs"]), batch["inputs"])
+        return reconstruction_loss(output, inputs)

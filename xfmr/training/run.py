@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -21,7 +20,7 @@ from xfmr.cluster import n_cpus, n_gpus, user_error
 from xfmr.errors import XfmrError
 from xfmr.progress import progress
 from xfmr.storage import Store
-from xfmr.training.loop import STATE_FILE, Data, Schedule, Task, load_state, train
+from xfmr.training.loop import STATE_FILE, Data, MakeTask, Schedule, State, Task, load_state, train
 
 # Workers import torch before they start, and an autoscaled cluster may have to find a machine for them first.
 _START_TIMEOUT_S = 600
@@ -51,8 +50,8 @@ class TrainingRun:
 
 
 def fit(
-    run: TrainingRun, make_task: Callable[[], Task], data: Data, schedule: Schedule, *, validation: Data | None = None
-) -> dict[str, Any]:
+    run: TrainingRun, make_task: MakeTask, data: Data, schedule: Schedule, *, validation: Data | None = None
+) -> State:
     """Train a task on the cluster, going on from the run's last checkpoint where there is one.
 
     The epochs' metrics are written to ``models/<stage>-<key>/metrics.csv``.
@@ -65,7 +64,7 @@ def fit(
         validation: Records the task may judge epochs by.
 
     Returns:
-        The final ``network`` and ``task`` state, tensors on the CPU.
+        The final state, tensors on the CPU.
 
     Raises:
         XfmrError: That the task raised; or where a worker died, or a local cluster is too small, which would wait for
@@ -77,7 +76,7 @@ def fit(
     queue = Queue(actor_options={"num_cpus": 0})
     stored = {"data": ray.put(data.columns), "validation": ray.put(validation.columns) if validation else None}
     config = {"make_task": make_task, "schedule": schedule, "queue": queue, **stored}
-    watcher = Thread(target=_watch, args=(queue, run, schedule.epochs), daemon=True)
+    watcher = Thread(target=_watch, args=(queue, run, schedule.epochs, len(data)), daemon=True)
     watcher.start()
     try:
         result = _trainer(run, config).fit()
@@ -132,15 +131,16 @@ def _work(config: dict[str, Any]) -> None:
     train(task, Data(ray.get(config["data"])), config["schedule"], report_to=config["queue"])
 
 
-def _watch(queue: Queue, run: TrainingRun, epochs: int) -> None:
-    """Show each epoch that the first worker reports, until there is a None."""
-    with progress(label=run.stage, total=epochs, unit="epochs") as line:
+def _watch(queue: Queue, run: TrainingRun, epochs: int, n_records: int) -> None:
+    """Show each epoch that the first worker reports, and records a second, until there is a None."""
+    with progress(label=run.stage, total=epochs * n_records, unit="records") as line:
         while (metrics := queue.get()) is not None:
             if line.n == 0:
                 line.unpause()  # the workers' start is no part of the rate
             epoch = int(metrics.pop("epoch"))
-            line.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in metrics.items()), refresh=False)
-            line.update(epoch - line.n)
+            shown = [f"epoch {epoch}/{epochs}", *(f"{name} {value:.4g}" for name, value in metrics.items())]
+            line.set_postfix_str(", ".join(shown), refresh=False)
+            line.update(epoch * n_records - line.n)
 
 
 def _csv(history: list[dict[str, float]]) -> bytes:

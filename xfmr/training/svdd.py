@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xfmr.errors import XfmrError
-from xfmr.models.checkpoint import StoredModel
 from xfmr.models.losses import soft_boundary_loss, squared_distance
-from xfmr.models.networks import build_encoder
-from xfmr.training.loop import Batch, Data, Metrics, Task, Worker
-from xfmr.training.options import SvddSettings
+from xfmr.models.networks import Inputs, build_encoder
+from xfmr.training.loop import Data, Metrics, Worker
+from xfmr.training.members import MemberTask
 
 # Entries of the centre nearer to zero than this are moved out to it: a unit at zero is matched by zero weights.
 CENTRE_MARGIN = 0.1
@@ -23,102 +21,106 @@ COLLAPSE_SHARE = 1e-3
 _BATCH = 512
 
 
-class SvddTask(Task):
-    """Shrink the distances of the embeddings from their first mean."""
+class SvddTask(MemberTask):
+    """Shrink, in each member, the distances of the embeddings from their first mean.
+
+    Args:
+        branch: Of the encoders.
+        shape: Of their inputs.
+        encoders: Weights of each member's pretrained encoder.
+        objective: ``one_class`` or ``soft_boundary``.
+        nu: Share of a member's records that may lie outside its radius.
+        learning_rate: Of AdamW.
+    """
 
     def __init__(
         self,
         *,
         branch: str,
         shape: tuple[int, ...],
-        encoder: dict[str, Tensor],
+        encoders: Sequence[dict[str, Tensor]],
         objective: str,
         nu: float,
         learning_rate: float,
     ) -> None:
-        self.network: nn.Module = build_encoder(branch, shape)
-        self.network.load_state_dict(encoder)
+        super().__init__([build_encoder(branch, shape) for _ in encoders])
+        for network, weights in zip(self.members, encoders, strict=True):
+            network.load_state_dict(weights)
         self.objective = objective
         self.nu = nu
         self.learning_rate = learning_rate
-        self.centre = torch.zeros(0)
-        self.radius = torch.zeros(())
-        self.first_spread = torch.zeros(())
-        self._distances: list[Tensor] = []
-        self._moments = torch.zeros(0)
+        self.centres = torch.zeros(0)
+        self.radii = torch.zeros(0)
+        self.first_spreads = torch.zeros(0)
+        self._distances: list[list[Tensor]] = []
+        self._moments: list[Tensor] = []
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """AdamW over the encoder."""
+        """AdamW over the encoders."""
         return torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=1e-6)
 
     def begin(self, data: Data, worker: Worker) -> None:
-        """Set the centre to the mean embedding of all records, and the radius from their distances."""
-        moments = torch.stack([_moments(embedding) for embedding in self._embeddings(data, worker)]).sum(0)
-        mean, self.first_spread = _mean_and_spread(worker.total(moments))
-        self.centre = away_from_zero(mean).float()
-        self._check_spread(self.first_spread)
-        distances = [squared_distance(embedding, self.centre) for embedding in self._embeddings(data, worker)]
-        self.radius = self._radius(worker.gather(torch.cat(distances)))
+        """Set each centre to the mean embedding of all records of its member, and the radius from their distances."""
+        moments = [torch.stack([_moments(e) for e in member]).sum(0) for member in self._embeddings(data, worker)]
+        means, self.first_spreads = _means_and_spreads(worker.total(torch.stack(moments)))
+        self.centres = away_from_zero(means).float()
+        self._check_spreads(self.first_spreads)
+        embedded = zip(self._embeddings(data, worker), self.centres, strict=True)
+        self.radii = self._radii(
+            ([squared_distance(e, centre) for e in member] for member, centre in embedded), worker
+        )
 
     def begin_epoch(self, epoch: int) -> None:
         """Forget the last epoch's distances."""
-        self._distances = []
-        self._moments = torch.zeros(())
+        self._distances = [[] for _ in self.members]
+        self._moments = [torch.zeros(()) for _ in self.members]
 
-    def losses(self, network: nn.Module, batch: Batch) -> Tensor:
+    def member_losses(self, member: int, output: Tensor, inputs: Inputs) -> Tensor:
         """Squared distance of each record, or its soft-boundary loss."""
-        embedding = network(batch["inputs"])
-        distance = squared_distance(embedding, self.centre)
-        self._distances.append(distance.detach())
-        self._moments = self._moments.to(embedding.device) + _moments(embedding.detach())
+        distance = squared_distance(output, self.centres[member])
+        self._distances[member].append(distance.detach())
+        self._moments[member] = self._moments[member].to(output.device) + _moments(output.detach())
         if self.objective == "one_class":
             return distance
-        return soft_boundary_loss(distance, float(self.radius), self.nu)
+        return soft_boundary_loss(distance, float(self.radii[member]), self.nu)
 
     def end_epoch(self, worker: Worker) -> Metrics:
-        """Move the soft boundary's radius and watch for collapse."""
-        self.radius = self._radius(worker.gather(torch.cat(self._distances)))
-        _, spread = _mean_and_spread(worker.total(self._moments))
-        self._check_spread(spread)
-        return {"radius": float(self.radius), "spread": float(spread)}
+        """Move the soft boundaries' radii and watch for collapse."""
+        self.radii = self._radii(self._distances, worker)
+        _, spreads = _means_and_spreads(worker.total(torch.stack(self._moments)))
+        self._check_spreads(spreads)
+        return {"radius": float(self.radii.mean()), "spread": float(spreads.mean())}
 
     def state(self) -> dict[str, Tensor]:
-        """Return centre, radius and the first spread."""
-        return {"centre": self.centre, "radius": self.radius, "first_spread": self.first_spread}
+        """Return each member's centre (k, d), radius (k,) and first spread (k,)."""
+        return {"centres": self.centres, "radii": self.radii, "first_spreads": self.first_spreads}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take them back."""
-        self.centre, self.radius, self.first_spread = state["centre"], state["radius"], state["first_spread"]
+        self.centres, self.radii, self.first_spreads = state["centres"], state["radii"], state["first_spreads"]
 
-    def _radius(self, distances: Tensor) -> Tensor:
-        """Radius that leaves a share ``nu`` of the records outside."""
-        return distances.sort().values[int((1 - self.nu) * (len(distances) - 1))].sqrt()
+    def _radii(self, distances: Iterable[Sequence[Tensor]], worker: Worker) -> Tensor:
+        """Radii that leave a share ``nu`` of each member's records outside."""
+        gathered = [worker.gather(torch.cat([*member])).sort().values for member in distances]
+        return torch.stack([d[int((1 - self.nu) * (len(d) - 1))].sqrt() for d in gathered])
 
     @torch.no_grad()
-    def _embeddings(self, data: Data, worker: Worker) -> Iterator[Tensor]:
-        for rows in torch.arange(len(data)).split(_BATCH):
-            yield self.network(data.batch(worker.share(rows.numpy()), worker.device)["inputs"])
+    def _embeddings(self, data: Data, worker: Worker) -> list[tuple[Tensor, ...]]:
+        """Embed this worker's records: one tensor a batch for each member."""
+        batches = torch.arange(len(data)).split(_BATCH)
+        moved = (data.batch(worker.share(rows.numpy()), worker.device) for rows in batches)
+        return list(zip(*(self.network(batch["folds"], batch["inputs"]) for batch in moved), strict=True))
 
-    def _check_spread(self, spread: Tensor) -> None:
-        if not float(spread) > COLLAPSE_SHARE * float(self.first_spread):
+    def _check_spreads(self, spreads: Tensor) -> None:
+        """Stop where a member's embedding tells records apart no longer."""
+        kept = spreads > COLLAPSE_SHARE * self.first_spreads
+        if not bool(kept.all()):
+            member = int(torch.nonzero(~kept)[0])
             raise XfmrError(
-                f"Deep SVDD collapsed: the embeddings' spread fell to {float(spread):.3g} from "
-                f"{float(self.first_spread):.3g}, so all records look alike; lower --svdd.learning-rate or "
-                "--svdd.epochs"
+                f"Deep SVDD collapsed in fold {member + 1}: the embeddings' spread fell to "
+                f"{float(spreads[member]):.3g} from {float(self.first_spreads[member]):.3g}, so all records look "
+                "alike; lower --svdd.learning-rate or --svdd.epochs"
             )
-
-
-def make_task(encoder: StoredModel, options: SvddSettings) -> Callable[[], SvddTask]:
-    """Say how each worker makes the task that trains the sphere from a pretrained encoder."""
-    return partial(
-        SvddTask,
-        branch=encoder.description["branch"],
-        shape=tuple(encoder.description["shape"]),
-        encoder=encoder.part("encoder"),
-        objective=options.objective,
-        nu=options.nu,
-        learning_rate=options.learning_rate,
-    )
 
 
 def away_from_zero(centre: Tensor) -> Tensor:
@@ -134,8 +136,8 @@ def _moments(embedding: Tensor) -> Tensor:
     return torch.stack([count, values.sum(0), values.square().sum(0)])
 
 
-def _mean_and_spread(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn summed moments (3, d) into the mean (d,) and the root mean variance ()."""
-    count, total, squares = moments
-    mean = total / count
-    return mean, (squares / count - mean.square()).clamp(min=0).mean().sqrt()
+def _means_and_spreads(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn summed moments (k, 3, d) into means (k, d) and root mean variances (k,)."""
+    count, total, squares = moments.unbind(1)
+    means = total / count
+    return means, (squares / count - means.square()).clamp(min=0).mean(1).sqrt()

@@ -1,0 +1,64 @@
+"""Our detectors fitted to a table of features in this process, by the train loop that the jobs' workers run."""
+
+import numpy as np
+import pyarrow as pa
+
+from xfmr.cleaning import clean
+from xfmr.detectors import Detector
+from xfmr.detectors.bank import fit_bank
+from xfmr.detectors.ensemble import EnsembleDetector
+from xfmr.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
+from xfmr.folds import FoldedHistory
+from xfmr.harmonics import hum_views
+from xfmr.history import History, clean_by_view
+from xfmr.inputs import ModelInputs, record_times, sensor_keys
+from xfmr.normal import Standardiser
+from xfmr.pretrained import Pretrained
+from xfmr.schema import IDENTITY_COLUMNS
+from xfmr.training.loop import Schedule, train_alone
+from xfmr.training.options import DEFAULT_FOLDS, EnsembleSettings, PretrainSettings, SvddSettings, VaeSettings
+from xfmr.views import View, spectra
+
+
+def fit_ours(past: pa.Table, *, rate_hz: float, seed: int) -> dict[str, Detector]:
+    """Fit all detectors of the default branch, with their default settings."""
+    history = _folded(past, View("spectrum", 224, "log"))
+    found: dict[str, Detector] = {"bank (default)": _bank(past, rate_hz)}
+    found |= _from_encoders(history, seed, epochs=60)
+    vae = VaeSettings()
+    found["VAE"] = fit_vae(history, vae, Schedule(vae.epochs, vae.batch_size, seed), train_alone)
+    weights = EnsembleSettings().weights
+    members = {"svdd": found["Deep SVDD, one class"], "vae": found["VAE"]}
+    found["ensemble"] = EnsembleDetector(tuple(members[kind] for kind in weights), tuple(weights.values()))
+    return found
+
+
+def fit_images(past: pa.Table, *, size: int, epochs: int) -> dict[str, Detector]:
+    """Fit AE and Deep SVDD to hetero images, smaller and for fewer epochs than by default."""
+    history = _folded(past, View("image", size, "log"))
+    return {f"{name}, images": detector for name, detector in _from_encoders(history, 0, epochs=epochs).items()}
+
+
+def _from_encoders(history: FoldedHistory, seed: int, *, epochs: int) -> dict[str, Detector]:
+    options, schedule = PretrainSettings(), Schedule(epochs, 64, seed)
+    pretrained = Pretrained.of_bytes(fit_encoders(history, options, schedule, train_alone)[0], "bench")
+    found: dict[str, Detector] = {"AE error": fit_ae(pretrained, history)}
+    for name, objective in (("one class", "one_class"), ("soft boundary", "soft_boundary")):
+        svdd = SvddSettings(objective=objective)
+        found[f"Deep SVDD, {name}"] = fit_svdd(pretrained, history, svdd, schedule, train_alone)
+    return found
+
+
+def _folded(past: pa.Table, view: View) -> FoldedHistory:
+    """Clean a history by its log spectra and cut it into folds."""
+    keys, free, values = sensor_keys(past), spectra(past), view.read(past)
+    kept, _ = clean(Standardiser.fit(free, keys).apply(free, keys), keys, record_times(past))
+    history = History(values, past.select(IDENTITY_COLUMNS).to_pandas()).only(kept)
+    return FoldedHistory.of(ModelInputs.fit(view, values, keys), history, DEFAULT_FOLDS[view.branch])
+
+
+def _bank(past: pa.Table, rate_hz: float) -> Detector:
+    views = hum_views(mains_hz=50, sample_rate_hz=rate_hz)
+    values = np.hstack([view.values(past) for view in views])
+    cleaned = clean_by_view(History(values, past.select(IDENTITY_COLUMNS).to_pandas()), views[0])
+    return fit_bank(cleaned, mains_hz=50, sample_rate_hz=rate_hz, size=20_000)

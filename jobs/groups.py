@@ -1,0 +1,61 @@
+"""From an archive to groups that are finished: what the jobs that read archives have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from xfmr.archive import ArchiveFile, list_archive
+from xfmr.cluster import cluster, map_groups
+from xfmr.feature_set import update_plan
+from xfmr.ledger import Ledger
+from xfmr.plan import Group, numbered, uncounted
+from xfmr.progress import progress, say
+from xfmr.reading import count_newlines
+from xfmr.storage import Store
+
+
+def list_files(archives: Mapping[str, str], *, label: str) -> list[ArchiveFile]:
+    """List the files of all archives, with a live count."""
+    with progress(label=f"{label}: listing", unit="files") as line:
+        return [file for fleet, uri in archives.items() for file in list_archive(fleet, uri, found=line.update)]
+
+
+def plan(
+    store: Store, files: list[ArchiveFile], archives: Mapping[str, str], *, key: str, group_bytes: int, label: str
+) -> list[Group]:
+    """Group what is new, write the manifest, and return the groups that are not finished."""
+    store.sweep("features", "quarantine", "ledger")
+    groups, pending = update_plan(store, files, key=key, group_bytes=group_bytes)
+    finished = len(groups) - len(pending)
+    say(label, f"{len(files)} files in {len(groups)} groups, {finished} finished before, {len(pending)} to do")
+    if parts := uncounted(groups):
+        groups = numbered(groups, count_lines(parts, archives, label=label))
+        Ledger(store).write_plan(groups, key)
+    names = {group.name for group in pending}
+    return [group for group in groups if group.name in names]
+
+
+def count_lines(parts: list[Group], archives: Mapping[str, str], *, label: str) -> dict[str, int]:
+    """Count the line ends of the parts of long files on the cluster, by group."""
+    counts: dict[str, int] = {}
+    total = sum(group.n_bytes for group in parts)
+    with cluster(), progress(label=f"{label}: counting lines", total=total, unit="B") as line:
+        for table in map_groups(partial(count_newlines, archives=archives), [group.to_json() for group in parts]):
+            counts |= dict(zip(table["group"].to_pylist(), table["newlines"].to_pylist(), strict=True))
+            line.update(sum(table["n_bytes"].to_pylist()))
+    return counts
+
+
+def process(groups: list[Group], worker: Any, *, label: str, constructor_args: tuple[Any, ...] = ()) -> None:
+    """Process groups on the cluster, with a live line of bytes read and records made."""
+    if not groups:
+        return
+    records = 0
+    with cluster(), progress(label=label, total=sum(g.n_bytes for g in groups), unit="B") as line:
+        items = [group.to_json() for group in groups]
+        for receipts in map_groups(worker, items, constructor_args=constructor_args, share_gpus=True):
+            records += sum(receipts["records"].to_pylist())
+            line.set_postfix_str(f"{records} records", refresh=False)
+            line.update(sum(receipts["n_bytes"].to_pylist()))

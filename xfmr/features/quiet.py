@@ -1,0 +1,61 @@
+"""The spectrum of the quieter parts of a record: what a knock leaves as it was.
+
+A tap changer's blows last some tenths of a second and raise every average over the whole second; a fault of the
+machine goes on. So the record is cut into segments of 2048 samples, half overlapping, and Welch's average is taken
+over the quieter half of them alone.
+"""
+
+import numpy as np
+
+from xfmr.features._batch import Array, Float32Array, array_module
+from xfmr.features._chunk import SignalChunk, of_chunks
+
+QUIET_SEGMENT = 2048
+N_FINE_BINS = 256
+"""Bins of one segment's transform that are kept as they are, from the first above 0 Hz on."""
+N_QUIET_BANDS = (QUIET_SEGMENT // 2 - N_FINE_BINS) // 4
+QUIET_PSD_LENGTH = N_FINE_BINS + N_QUIET_BANDS
+
+_POWER_FLOOR = 1e-20
+
+
+def quiet_psd(signals: Array, *, sample_rate_hz: float) -> Float32Array:
+    """Compute the power spectral density of the quieter half of a record.
+
+    Segments of 2048 samples, half overlapping, Hann window, of the signal minus its mean. A segment is as loud as
+    the mean logarithm of its power in bands of four bins: what rises in all bands counts, not the strongest line.
+    The PSD is the average over the quieter half of the segments: 3 of 7 for 8192 samples, and all as loud as these.
+
+    Args:
+        signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy.
+        sample_rate_hz: Sample rate in Hz.
+
+    Returns:
+        log10 of the one-sided PSD in (signal unit)^2 / Hz, at least -20, float32, shape (n, 448): bin k < 256 is at
+        (k + 1) * sample_rate_hz / 2048, 4 .. 1024 Hz at 8192 Hz; the further 192 values are the means of four bins
+        each, up to Nyquist.
+
+    Raises:
+        ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+    """
+    return of_chunks(quiet_psd_of, signals, sample_rate_hz=sample_rate_hz)
+
+
+def quiet_psd_of(chunk: SignalChunk) -> Array:
+    """Compute `quiet_psd` of a chunk."""
+    xp = array_module(chunk.signals)
+    filled = 2 * chunk.signals.shape[1] // QUIET_SEGMENT - 1  # without a last segment that zeros fill up
+    power = chunk.stft_power(QUIET_SEGMENT).swapaxes(1, 2)[:, :filled, 1:]
+    loudness = xp.log10(xp.maximum(_bands(power), _POWER_FLOOR)).mean(axis=2)
+    limit = xp.sort(loudness, axis=1)[:, max(1, filled // 2) - 1]
+    quiet = (loudness <= limit[:, None]).astype(np.float64)
+    average = (quiet[:, None, :] @ power)[:, 0] / quiet.sum(axis=1)[:, None]
+    # Of a Hann window w of N samples (sum w)^2 / sum w^2 = 2 N / 3; twice that for the negative frequencies.
+    psd = average * (4 * QUIET_SEGMENT / (3 * chunk.sample_rate_hz))
+    parts = [psd[:, :N_FINE_BINS], _bands(psd[:, N_FINE_BINS:])]
+    return xp.log10(xp.maximum(xp.concatenate(parts, axis=1), _POWER_FLOOR))
+
+
+def _bands(power: Array) -> Array:
+    """Average every four bins of the last axis."""
+    return (power[..., ::4] + power[..., 1::4] + power[..., 2::4] + power[..., 3::4]) / 4

@@ -1,0 +1,48 @@
+"""The train task of fold members: all in one run, each on the records of the other folds."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xfmr.models.members import Members, rows_of
+from xfmr.models.networks import Inputs
+from xfmr.training.loop import Batch, Task
+
+
+class MemberTask(Task):
+    """Train one network a fold on rows that carry their ``folds``."""
+
+    # How many rows a member takes of each record, one after the other for all records.
+    views = 1
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        self.members = Members(networks)
+        self.network: nn.Module = self.members
+
+    def member_inputs(self, batch: Batch) -> tuple[Inputs, ...]:
+        """Return what the members take, each of ``views`` x n rows."""
+        return (batch["inputs"],)
+
+    @abstractmethod
+    def member_losses(self, member: int, output: Any, inputs: Inputs) -> Tensor:
+        """Return one loss for each of a member's records, shape (m,).
+
+        Args:
+            member: Which of the members.
+            output: What it makes of its rows.
+            inputs: Its m records, as they were stored.
+        """
+
+    def losses(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Mean loss of each record over the members that learn from it."""
+        folds: Tensor = batch["folds"]
+        total = torch.zeros(len(folds), device=folds.device)
+        for member, output in enumerate(network(folds.repeat(self.views), *self.member_inputs(batch))):
+            rows = torch.nonzero(folds != member).squeeze(1)
+            total = total.index_add(0, rows, self.member_losses(member, output, rows_of(batch["inputs"], rows)))
+        return total / (len(self.members) - 1)
