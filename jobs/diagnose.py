@@ -13,12 +13,11 @@ import sys
 from jobs.command import run_job
 from jobs.groups import list_files, plan, process
 from xfmr.archive import parse_archives
-from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, check_output, merge, write_output
+from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, Instruments, check_output, merge, write_output
 from xfmr.feature_set import close
 from xfmr.lease import sole_driver
 from xfmr.progress import say
-from xfmr.published import Models, key_of
-from xfmr.scoring import read_thresholds
+from xfmr.published import key_of
 from xfmr.settings import DiagnoseSettings
 
 
@@ -26,13 +25,12 @@ def diagnose(settings: DiagnoseSettings) -> None:
     """Diagnose a new archive with the models of a run."""
     check_output(settings.out)
     run, archives = settings.store, parse_archives(settings.required_archive())
-    # Whatever is missing or damaged shows here, before any work.
-    DiagnosisRows(run, settings.sample_rate_hz, settings.record_length)
+    rows = (run, Instruments.current(run), settings.sample_rate_hz, settings.record_length)
+    DiagnosisRows(*rows)  # whatever is missing or damaged shows here, before any work
     files = list_files(archives, label="diagnose")
-    models = [Models(run).current_key(stage) for stage in ("detector", "finetune")]
-    key = key_of(archives, models, str(read_thresholds(run)), settings.sample_rate_hz, settings.record_length)
+    key = key_of(archives, rows[1:])
     work = run.child(f"diagnosed/{key}")
-    args = (work, archives, run, settings.sample_rate_hz, settings.record_length)
+    args = (work, archives, rows)
     with sole_driver(work):
         pending = plan(work, files, archives, key=key, group_bytes=settings.group_bytes, label="diagnose")
         process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)

@@ -17,7 +17,8 @@ from xfmr.labels import check_disjoint, match_records, read_labels
 from xfmr.pretrained import STAGE, Pretrained
 from xfmr.progress import say
 from xfmr.published import Models, key_of
-from xfmr.scoring import load_detector, read_scores
+from xfmr.score_sets import read_scores
+from xfmr.scoring import load_detector
 from xfmr.settings import Settings, save_settings
 from xfmr.supervision import judge, supervise, train_classifier
 from xfmr.training.loop import Schedule

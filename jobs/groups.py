@@ -26,7 +26,7 @@ def plan(
     store: Store, files: list[ArchiveFile], archives: Mapping[str, str], *, key: str, group_bytes: int, label: str
 ) -> list[Group]:
     """Group what is new, write the manifest, and return the groups that are not finished."""
-    store.sweep()
+    store.sweep("features", "quarantine", "ledger")
     groups, pending = update_plan(store, files, key=key, group_bytes=group_bytes)
     finished = len(groups) - len(pending)
     say(label, f"{len(files)} files in {len(groups)} groups, {finished} finished before, {len(pending)} to do")

@@ -3,34 +3,28 @@
     python -m jobs.score --run runs/first --thresholds.method mad
 
 Each sensor's scores are one file, RUN/scores/sensor_id=<id>/scores.parquet; what a person should look at first stands
-in RUN/review/queue.csv, with an empty column for the label.
+in RUN/review/queue.csv, with an empty column for the label. All of it is switched in one step when it is whole.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 
 from jobs.command import run_job, sole_job
-from xfmr.cluster import cluster, map_groups
+from xfmr.cluster import cluster, map_groups, n_cpus
 from xfmr.feature_set import FeatureSet
-from xfmr.labels import review_queue
+from xfmr.labels import KEY, review_queue
 from xfmr.progress import progress, say
 from xfmr.published import Models, key_of
 from xfmr.report import score_distribution
-from xfmr.scoring import (
-    THRESHOLDS_FILE,
-    GroupScorer,
-    load_detector,
-    publish_scores,
-    thresholds_of,
-    with_pseudo_labels,
-)
+from xfmr.score_parts import GroupScorer, ScoreParts, SensorWriter, n_ranges
+from xfmr.score_sets import FIGURE_FILE, ScoreSet
+from xfmr.scoring import load_detector, thresholds_of
 from xfmr.settings import Settings, save_settings
-from xfmr.thresholds import Thresholds
+from xfmr.thresholds import pseudo_labels
 
 
 @sole_job
@@ -38,41 +32,46 @@ def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)
     load_detector(Models(store))  # one that is missing or damaged shows here, before any work
-    detector = Models(store).current_key("detector")
-    key = key_of(detector, settings.thresholds.model_dump(), features.groups)
-    if store.exists(THRESHOLDS_FILE) and store.exists("scores") and store.read_json(THRESHOLDS_FILE)["key"] == key:
+    detector = Models(store).current_key("detector") or ""
+    store.sweep("score_parts", "score_sets")
+    parts = ScoreParts.planned(features, detector)
+    made = ScoreSet(store, key_of(detector, settings.thresholds.model_dump(), parts.names))
+    if made.is_current:
         say("score", "skipped, the scores of this detector and these thresholds are there")
-        return
-    save_settings(settings)
-    say("score", f"{features.n_records} records in {len(features.groups)} groups")
-    scored = score_groups(features)
-    thresholds = thresholds_of(scored["score"].to_numpy(), settings.thresholds.method)
-    scores = with_pseudo_labels(scored, thresholds)
-    n_sensors = publish_scores(store, scores)
-    store.write("score_distribution.png", score_distribution(scored["score"].to_numpy(), thresholds))
-    queue = review_queue(scores.to_pandas(), upper=thresholds.upper, size=settings.thresholds.review_size)
-    store.write("review/queue.csv", queue.to_csv(index=False).encode())
-    facts = {"key": key, "detector": detector, "records": len(scores)}
-    store.write_json(THRESHOLDS_FILE, {**facts, **asdict(thresholds)})
-    say("score", summary(scores, thresholds, n_sensors))
+    else:
+        save_settings(settings)
+        with cluster():
+            score_groups(parts, features.n_records)
+            say("score", publish(parts, made, settings))
+    for path in made.remove_others():
+        say("score", f"the review queue that was written in is kept as {path}")
+    parts.remove_others()
 
 
-def score_groups(features: FeatureSet) -> pa.Table:
-    """Score all groups on the cluster, with a live line of records."""
-    tables = []
-    with cluster(), progress(label="score", total=features.n_records, unit="records") as line:
-        for table in map_groups(GroupScorer, features.groups, constructor_args=(features.store,)):
-            tables.append(table)
-            line.update(len(table))
-    return pa.concat_tables(tables)
+def score_groups(parts: ScoreParts, n_records: int) -> None:
+    """Score the groups that are not scored yet on the cluster, with a live line of records."""
+    missing = parts.missing()
+    say("score", f"{n_records} records in {len(parts.names)} groups, {len(missing)} of them to score")
+    with progress(label="score", total=n_records, unit="records") as line:
+        for rows in map_groups(GroupScorer, missing, constructor_args=(parts,)) if missing else ():
+            line.update(sum(rows["records"].to_pylist()))
 
 
-def summary(scores: pa.Table, thresholds: Thresholds, n_sensors: int) -> str:
-    """Say how many records fell on each side of the thresholds."""
-    names, counts = np.unique(scores["pseudo_label"].to_numpy(zero_copy_only=False), return_counts=True)
+def publish(parts: ScoreParts, made: ScoreSet, settings: Settings) -> str:
+    """Make a whole set of the scored groups and put it in use; the answer says how many records fell where."""
+    scores, options = parts.scores(), settings.thresholds
+    thresholds = thresholds_of(scores, options.method)
+    n = n_ranges(len(scores), n_cpus())
+    writer = SensorWriter(parts, made.store, thresholds, n, options.review_size)
+    first = pd.concat(table.to_pandas() for table in map_groups(writer, [str(i) for i in range(n)]))
+    queue = review_queue(first.sort_values(KEY), upper=thresholds.upper, size=options.review_size)
+    made.store.write(FIGURE_FILE, score_distribution(scores, thresholds))
+    made.write_facts(thresholds, queue, {"detector": parts.detector, "records": len(scores)})
+    made.publish()
+    names, counts = np.unique(pseudo_labels(scores, thresholds), return_counts=True)
     shares = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
     limits = f"normal up to {thresholds.lower:.4g}, anomaly from {thresholds.upper:.4g} ({thresholds.method})"
-    return f"{len(scores)} records of {n_sensors} sensors: {shares}; {limits}"
+    return f"{len(scores)} records of {made.n_sensors} sensors: {shares}; {limits}"
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 import torch
-from archives import Run
+from archives import Run, time_at
 
 from xfmr.classifier import FaultClassifier
 from xfmr.detectors.calibration import Calibration
@@ -15,14 +16,20 @@ from xfmr.inputs import ModelInputs, sensor_keys
 from xfmr.models.members import SphereDistance
 from xfmr.models.networks import EMBEDDING_SIZE, Classifier, build_encoder
 from xfmr.published import Models
-from xfmr.schema import LOG_SPECTRUM_SIZE
-from xfmr.scoring import THRESHOLDS_FILE
+from xfmr.schema import LOG_SPECTRUM_SIZE, SCORES
+from xfmr.score_parts import ScoreParts, SensorWriter
+from xfmr.score_sets import ScoreSet
 from xfmr.storage import Store
+from xfmr.thresholds import Thresholds
 from xfmr.views import View, spectra
 
 SHAPE = (LOG_SPECTRUM_SIZE,)
 HISTORY = np.array([-2, 1])
 CLASSES = ("normal", "worn", "锈")
+SENSORS = [
+    *(("", name) for name in ("../../etc", "a/b", ".", "..", "变压器一", "007", "a=b", "%2e", "a b", "sensor_id=x")),
+    *(("..", "a"), ("north=1", "a"), ("北", "a/b")),
+]
 
 
 def inputs_of(run: Run) -> ModelInputs:
@@ -64,7 +71,31 @@ def publish_classifier(run: Run) -> FaultClassifier:
     return made
 
 
-def write_thresholds(store: Store, lower: float, upper: float) -> None:
-    """Write a run's thresholds as the score job does."""
-    facts = {"key": "k", "detector": Models(store).current_key("detector")}
-    store.write_json(THRESHOLDS_FILE, {**facts, "lower": lower, "upper": upper, "method": "mad"})
+def publish_scores(
+    run: Store, scores: pa.Table, *, key: str = "k", thresholds: Thresholds | None = None, n_ranges: int = 1
+) -> ScoreSet:
+    """Publish rows of scores as the score job does, but in this process and without a figure."""
+    detector = Models(run).current_key("detector") or "d0"
+    limits = thresholds or Thresholds(1.0, 2.0, "mad")
+    parts, made = ScoreParts(run, detector, (key,)), ScoreSet(run, key)
+    parts.write(key, scores)
+    writer = SensorWriter(parts, made.store, limits, n_ranges, review_size=5)
+    queue = pa.concat_tables([writer(str(i)) for i in range(n_ranges)]).to_pandas()
+    made.write_facts(limits, queue.assign(label=""), {"detector": detector})
+    made.publish()
+    return made
+
+
+def write_thresholds(run: Store, lower: float, upper: float) -> None:
+    """Publish a set of scores of which only the thresholds matter."""
+    publish_scores(run, scores_of([("", "s1")]), thresholds=Thresholds(lower, upper, "mad"))
+
+
+def scores_of(sensors: Sequence[tuple[str, str]], n_times: int = 3) -> pa.Table:
+    """Make scores of sensors, each named by fleet and id, the latest first."""
+    rows = [
+        (fleet, sensor, time_at(minute), 100 * i + minute, i + minute / 8, "uncertain")
+        for i, (fleet, sensor) in enumerate(sensors)
+        for minute in reversed(range(n_times))
+    ]
+    return pa.Table.from_pylist([dict(zip(SCORES.names, row, strict=True)) for row in rows], schema=SCORES)

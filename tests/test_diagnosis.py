@@ -8,13 +8,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_archive
-from fitted import publish_classifier, publish_detector
+from fitted import detector, inputs_of, publish_classifier, publish_detector, write_thresholds
 
 from xfmr.archive import list_archive
-from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, check_output, merge, write_output
+from xfmr.diagnosis import GroupDiagnoser, Instruments, check_output, merge, write_output
 from xfmr.errors import XfmrError
 from xfmr.evaluation import read_diagnoses
 from xfmr.feature_set import close, update_plan
+from xfmr.published import Models
 from xfmr.schema import DIAGNOSES, LOG_SPECTRUM_SIZE
 
 SENSORS = ["s2", "变压器/1", "../a"]
@@ -38,12 +39,12 @@ def new(tmp_path: Path) -> Path:
     return write_archive(tmp_path / "new", files)
 
 
-def diagnose(run: Run, new: Path) -> pa.Table:
+def diagnose(run: Run, new: Path, *, by: Instruments | None = None) -> pa.Table:
     """Diagnose in this process what the job does on a cluster."""
-    work = run.store.child("diagnosed/x")
+    work = run.store.child(f"diagnosed/{len(run.store.folders('diagnosed'))}")
     archives = {"": str(new)}
     groups, _ = update_plan(work, list_archive("", str(new)), key="x", group_bytes=1)
-    diagnoser = GroupDiagnoser(work, archives, run.store, SAMPLE_RATE_HZ)
+    diagnoser = GroupDiagnoser(work, archives, (run.store, by or Instruments.current(run.store), SAMPLE_RATE_HZ))
     for group in groups:
         diagnoser(group.to_json())
     counts = close(work)
@@ -52,7 +53,7 @@ def diagnose(run: Run, new: Path) -> pa.Table:
 
 
 def test_diagnoses_are_those_of_detector_thresholds_and_classifier(run: Run, new: Path, tmp_path: Path) -> None:
-    detector, classifier = publish_detector(run), publish_classifier(run)
+    made, classifier = publish_detector(run), publish_classifier(run)
     found = diagnose(run, new)
     assert found.schema.names == DIAGNOSES.names
     step_by_step = Run(tmp_path / "again", {"": new})
@@ -61,7 +62,7 @@ def test_diagnoses_are_those_of_detector_thresholds_and_classifier(run: Run, new
     assert found.select(["sensor_id", "data_time", "record_id"]).equals(
         table.select(["sensor_id", "data_time", "record_id"])
     )
-    np.testing.assert_allclose(found["score"], detector.score(table), rtol=1e-4)
+    np.testing.assert_allclose(found["score"], made.score(table), rtol=1e-4)
     names, confidence = classifier.predict(table)
     assert found["fault_type"].to_pylist() == names.tolist()
     np.testing.assert_allclose(found["confidence"], confidence, rtol=1e-4)
@@ -151,16 +152,27 @@ def test_parquet_and_jsonl_are_known(out: str) -> None:
 
 def test_what_is_missing_shows_before_any_work(run: Run) -> None:
     with pytest.raises(XfmrError, match=r"run jobs\.fit_detector on it first$"):
-        DiagnosisRows(run.store, SAMPLE_RATE_HZ)
+        Instruments.current(run.store)
     publish_detector(run)
-    run.store.remove("thresholds.json")
+    run.store.remove("scored")
     with pytest.raises(XfmrError, match=r"run jobs\.score on it first$"):
-        DiagnosisRows(run.store, SAMPLE_RATE_HZ)
+        Instruments.current(run.store)
 
 
 def test_what_is_kept_of_the_features_serves_evaluate(run: Run, new: Path) -> None:
     publish_detector(run)
     diagnose(run, new)
-    kept = Run(Path(run.store.path("diagnosed/x")), {"": new}).table("flat", "log_spectrum").to_pylist()
+    kept = Run(Path(run.store.path("diagnosed/0")), {"": new}).table("flat", "log_spectrum").to_pylist()
     assert [row["sensor_id"] for row in kept if row["flat"]] == ["dead"]
     assert {len(row["log_spectrum"]) for row in kept} == {LOG_SPECTRUM_SIZE}
+
+
+def test_a_pass_keeps_the_instruments_it_began_with(run: Run, new: Path) -> None:
+    """Others become current while it runs."""
+    publish_detector(run)
+    instruments = Instruments.current(run.store)
+    before = diagnose(run, new)
+    Models(run.store).publish("detector", "d1", detector(inputs_of(run), seed=1).to_bytes(), {})
+    write_thresholds(run.store, 0.0, 1.0)
+    assert diagnose(run, new, by=instruments).equals(before)
+    assert not diagnose(run, new).equals(before)

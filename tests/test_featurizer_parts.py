@@ -58,7 +58,9 @@ def test_the_outputs_are_the_same_on_an_object_store(
 ) -> None:
     """Where rows are collected in a file of this machine first, and then put in place."""
     Run(tmp_path / "disk", {"": archive}).featurize()
-    monkeypatch.setattr(Store, "_is_local", False)
+    for folder in ("features", "quarantine", "ledger"):  # which an object store does not need
+        (tmp_path / "store" / folder).mkdir(parents=True)
+    monkeypatch.setattr(Store, "is_local", False)
     Run(tmp_path / "store", {"": archive}).featurize()
     assert outputs(tmp_path / "store") == outputs(tmp_path / "disk")
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -21,33 +22,31 @@ HOLD = """
 import sys, time
 from xfmr import lease
 from xfmr.storage import Store
-if sys.argv[2] == "leased":
-    lease.fs.LocalFileSystem = type(None)  # as if the folder were an object store
-    lease.BEAT_S, lease.SETTLE_S = 0.05, 0.1
+lease.BEAT_S, lease.SETTLE_S = map(float, sys.argv[2:])
 with lease.sole_driver(Store(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
-KINDS = ["locked", "leased"]
-Use = Callable[[str], None]
+SECONDS = {"BEAT_S": 0.2, "PATIENCE_S": 3.0, "SETTLE_S": 1.0}
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Store:
+def local(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "runs/first"))
 
 
 @pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch) -> Use:
-    """Make the folder count as a local disk or as an object store."""
+def remote(bucket: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A run on an object store, where all goes more quickly than usual."""
+    for name, seconds in SECONDS.items():
+        monkeypatch.setattr(lease, name, seconds)
+    return Store(f"{bucket}/runs/first")
 
-    def choose(kind: str) -> None:
-        if kind == "leased":
-            monkeypatch.setattr(lease.fs, "LocalFileSystem", type(None))
-        for name, seconds in {"BEAT_S": 0.05, "PATIENCE_S": 1.0, "SETTLE_S": 0.1}.items():
-            monkeypatch.setattr(lease, name, seconds)
 
-    return choose
+@pytest.fixture(params=["local", "remote"])
+def run(request: pytest.FixtureRequest) -> Store:
+    """A run on this machine's disk, and one on an object store."""
+    return cast(Store, request.getfixturevalue(request.param))
 
 
 @pytest.fixture
@@ -58,9 +57,9 @@ def restored_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def other_driver(run: Store, kind: str) -> Iterator[subprocess.Popen[str]]:
+def other_driver(run: Store) -> Iterator[subprocess.Popen[str]]:
     """Hold the run in another process."""
-    command = [sys.executable, "-c", HOLD, run.uri, kind]
+    command = [sys.executable, "-c", HOLD, run.uri, *(str(SECONDS[name]) for name in ("BEAT_S", "SETTLE_S"))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -70,10 +69,8 @@ def other_driver(run: Store, kind: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_second_driver_is_refused_in_one_line(use: Use, run: Store, kind: str) -> None:
-    use(kind)
-    with other_driver(run, kind) as other, pytest.raises(XfmrError) as error, sole_driver(run):
+def test_a_second_driver_is_refused_in_one_line(run: Store) -> None:
+    with other_driver(run) as other, pytest.raises(XfmrError) as error, sole_driver(run):
         pass
     who = f"process {other.pid} on {os.uname().nodename}"
     assert str(error.value) == (
@@ -81,10 +78,8 @@ def test_a_second_driver_is_refused_in_one_line(use: Use, run: Store, kind: str)
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_driver_stands_in_nobodys_way(use: Use, run: Store, kind: str) -> None:
-    use(kind)
-    with other_driver(run, kind) as other:
+def test_a_killed_driver_stands_in_nobodys_way(run: Store) -> None:
+    with other_driver(run) as other:
         other.send_signal(signal.SIGKILL)
         other.wait()
         assert run.exists(LEASE)
@@ -93,9 +88,7 @@ def test_a_killed_driver_stands_in_nobodys_way(use: Use, run: Store, kind: str) 
     assert not run.exists(LEASE)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_may_be_held_again_by_its_holder_and_no_other_thread(use: Use, run: Store, kind: str) -> None:
-    use(kind)
+def test_a_run_may_be_held_again_by_its_holder_and_no_other_thread(run: Store) -> None:
     refused = []
 
     def other() -> None:
@@ -116,23 +109,19 @@ def test_a_run_may_be_held_again_by_its_holder_and_no_other_thread(use: Use, run
     assert not run.exists(LEASE)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_failure_lets_the_run_go_and_leaves_nothing(use: Use, run: Store, tmp_path: Path, kind: str) -> None:
-    use(kind)
+def test_a_failure_lets_the_run_go_and_leaves_nothing(run: Store) -> None:
     with pytest.raises(ValueError, match="refused"), sole_driver(run):
         raise ValueError("refused")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert run.files() == []
 
 
-def test_a_refused_job_leaves_no_empty_run(run: Store) -> None:
-    with sole_driver(run):
+def test_a_refused_job_leaves_no_empty_run(local: Store) -> None:
+    with sole_driver(local):
         pass
-    assert not run.exists()
+    assert not local.exists()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_of_many_drivers_that_start_together_one_goes_on(use: Use, run: Store, kind: str) -> None:
-    use(kind)
+def test_of_many_drivers_that_start_together_one_goes_on(run: Store) -> None:
     came_in, refused = [], []
     start = threading.Barrier(8)
 
@@ -153,7 +142,7 @@ def test_of_many_drivers_that_start_together_one_goes_on(use: Use, run: Store, k
     assert (len(came_in), len(refused)) == (1, 7)
 
 
-def test_a_lock_file_that_its_holder_removes_meanwhile(run: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_file_that_its_holder_removes_meanwhile(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between opening a file and locking it, another driver may end: a lock on what it removed guards nothing."""
     lock = lease.fcntl.flock
     calls = []
@@ -161,33 +150,32 @@ def test_a_lock_file_that_its_holder_removes_meanwhile(run: Store, monkeypatch: 
     def late(file: object, operation: int) -> None:
         calls.append(operation)
         if len(calls) == 1:
-            Path(run.path(LEASE)).unlink()
+            Path(local.path(LEASE)).unlink()
         lock(file, operation)
 
     monkeypatch.setattr(lease.fcntl, "flock", late)
-    with sole_driver(run):
-        assert run.exists(LEASE)
+    with sole_driver(local):
+        assert local.exists(LEASE)
     assert len(calls) == 2
 
 
 @pytest.mark.parametrize("on_interrupt", [signal.default_int_handler, signal.SIG_IGN])
 def test_a_driver_whose_lease_was_taken_over_stops(
-    use: Use, run: Store, restored_interrupt: None, on_interrupt: Callable[..., None]
+    remote: Store, restored_interrupt: None, on_interrupt: Callable[..., None]
 ) -> None:
     """It was paused for so long that it seemed dead; also where Ctrl-C is ignored, as in a script's background."""
-    use("leased")
     signal.signal(signal.SIGINT, on_interrupt)
 
     def be_taken_over() -> None:
-        with sole_driver(run):
+        with sole_driver(remote):
             # Again and again, as its new driver does: a beat of the old one may be under way.
             for beat in range(3000):
-                run.write_json(LEASE, {"holder": "process 1 on elsewhere", "token": "other", "beat": beat})
+                remote.write_json(LEASE, {"holder": "process 1 on elsewhere", "token": "other", "beat": beat})
                 time.sleep(0.01)
 
     with pytest.raises(XfmrError, match=r"in the hands of another job \(process 1 on elsewhere\)"):
         be_taken_over()
-    assert run.read_json(LEASE)["token"] == "other"
+    assert remote.read_json(LEASE)["token"] == "other"
 
 
 def test_a_run_that_cannot_be_written(tmp_path: Path) -> None:

@@ -42,9 +42,10 @@ def test_a_write_that_fails_leaves_the_old_content(store: Store) -> None:
 
 
 @pytest.fixture(params=[True, False], ids=["disk", "object store"])
-def local(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+def local(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> bool:
     """Whether a folder is taken for what it is or for an object store, where files are put and not renamed."""
-    monkeypatch.setattr(Store, "_is_local", request.param)
+    (tmp_path / "run/a").mkdir(parents=True)  # an object store needs no folders, this one does
+    monkeypatch.setattr(Store, "is_local", request.param)
     return bool(request.param)
 
 
@@ -73,12 +74,12 @@ def test_what_cannot_be_finished_does_not_appear(store: Store, tmp_path: Path, e
     assert store.read("a") == b"before"
 
 
-def test_sweep_removes_only_what_writers_left(store: Store, tmp_path: Path) -> None:
-    kept = ["run/.hidden", "run/a/visible.tmp", "run/a/table.parquet"]
-    for name in [*kept, "run/.table.0123.tmp", "run/a/.table.4567.tmp"]:
+def test_sweep_removes_only_what_writers_left_where_it_is_told(store: Store, tmp_path: Path) -> None:
+    kept = ["run/.hidden", "run/a/visible.tmp", "run/a/table.parquet", "run/others/.table.89.tmp"]
+    for name in [*kept, "run/.table.0123.tmp", "run/a/.table.4567.tmp", "run/a/b/.table.67.tmp"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    store.sweep()
+    store.sweep("a", "nothing")
     assert names(tmp_path) == sorted(kept)
 
 

@@ -4,21 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from xfmr.classifier import FaultClassifier
+from xfmr.detectors import detector_from_bytes
 from xfmr.errors import XfmrError
 from xfmr.feature_set import FeatureSet
 from xfmr.features import N_SAMPLES
 from xfmr.featurizer import Batch, FeatureRows, GroupFeaturizer
 from xfmr.published import Models
 from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS
-from xfmr.scoring import load_detector, read_thresholds, with_pseudo_labels
+from xfmr.score_sets import ScoreSet, read_current
+from xfmr.scoring import with_pseudo_labels
 from xfmr.storage import Store
+from xfmr.thresholds import Thresholds
 
 # What a diagnosed record keeps of its features: evaluate fits its baselines on them.
 KEPT_COLUMNS = ["flat", "log_spectrum"]
+
+
+class Instruments(NamedTuple):
+    """What a pass diagnoses by, from its first record to its last, whatever becomes current in the run meanwhile.
+
+    Args:
+        detector: Key of the detector.
+        thresholds: Of its scores.
+        classifier: Key of the fault classifier, where there is one.
+    """
+
+    detector: str
+    thresholds: Thresholds
+    classifier: str | None
+
+    @classmethod
+    def current(cls, run: Store) -> Instruments:
+        """Take those in use in a run.
+
+        Raises:
+            XfmrError: Where there is no detector, or it has not scored the run yet.
+        """
+        models = Models(run)
+        detector_from_bytes(*models.read("detector", "jobs.fit_detector"))
+        return cls(*read_current(run, ScoreSet.facts), models.current_key("finetune"))
 
 
 class DiagnosisRows:
@@ -26,17 +55,19 @@ class DiagnosisRows:
 
     Args:
         run: The run whose models diagnose.
+        instruments: Which of them.
         sample_rate_hz: Sampling rate of the new archive in Hz.
         n_samples: Length of its records in samples.
     """
 
-    def __init__(self, run: Store, sample_rate_hz: float, n_samples: int = N_SAMPLES) -> None:
-        models = Models(run)
-        self.detector = load_detector(models)
-        self.thresholds = read_thresholds(run)
+    def __init__(
+        self, run: Store, instruments: Instruments, sample_rate_hz: float, n_samples: int = N_SAMPLES
+    ) -> None:
+        models, self.thresholds = Models(run), instruments.thresholds
+        self.detector = detector_from_bytes(*models.open("detector", instruments.detector))
         self.classifier: FaultClassifier | None = None
-        if models.current_key("finetune") is not None:
-            self.classifier = FaultClassifier.from_bytes(*models.read("finetune", "jobs.finetune"))
+        if instruments.classifier is not None:
+            self.classifier = FaultClassifier.from_bytes(*models.open("finetune", instruments.classifier))
         columns = {*self.detector.columns, *(self.classifier.columns if self.classifier else ()), "log_spectrum"}
         self.features = FeatureRows(sample_rate_hz, n_samples, tuple(sorted(columns)))
         self.n_samples = n_samples
@@ -68,15 +99,11 @@ class GroupDiagnoser(GroupFeaturizer):
     Args:
         work: Where rows, quarantine and ledger go.
         archives: URI of each fleet's archive.
-        run: The run whose models diagnose.
-        sample_rate_hz: Sampling rate of the new archive in Hz.
-        n_samples: Length of its records in samples.
+        rows: What :class:`DiagnosisRows` is made of.
     """
 
-    def __init__(
-        self, work: Store, archives: Mapping[str, str], run: Store, sample_rate_hz: float, n_samples: int = N_SAMPLES
-    ) -> None:
-        super().__init__(work, archives, DiagnosisRows(run, sample_rate_hz, n_samples))
+    def __init__(self, work: Store, archives: Mapping[str, str], rows: tuple[Any, ...]) -> None:
+        super().__init__(work, archives, DiagnosisRows(*rows))
 
 
 def merge(work: Store) -> pa.Table:

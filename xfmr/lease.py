@@ -4,6 +4,12 @@ On a local disk, and on one that machines share, the driver holds a lock of the 
 moment its process is, however it ends. An object store has no locks: there the driver renews a small file every few
 seconds, and one that finds the file of another watches whether it still changes. What nobody renews was left by a
 killed driver, and is taken over. No clocks are compared.
+
+pyarrow cannot make a PUT depend on what is there, so two drivers that start together both write and look again after
+:data:`SETTLE_S`: the last one stays. A PUT that takes longer than that, or a driver that sleeps for
+:data:`PATIENCE_S` and wakes up, leaves two drivers for at most :data:`BEAT_S`, until the first one's next beat. They
+do no harm: what they write is named by its content's origin, so both write the same in the same place, and before
+anything is removed a driver looks whether it still holds the run (:func:`confirm_sole`).
 """
 
 from __future__ import annotations
@@ -15,15 +21,14 @@ import signal
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
+from types import MappingProxyType
 from typing import Any
-
-from pyarrow import fs
 
 from xfmr.errors import XfmrError
 from xfmr.storage import Store
@@ -41,7 +46,7 @@ SETTLE_S = 2.0
 
 _TAKEN_OVER = signal.SIGUSR1
 
-_HELD: ContextVar[frozenset[str]] = ContextVar("_HELD", default=frozenset())
+_HELD: ContextVar[Mapping[str, _Lease | None]] = ContextVar("_HELD", default=MappingProxyType({}))
 
 
 @contextmanager
@@ -54,13 +59,24 @@ def sole_driver(store: Store) -> Iterator[None]:
     if store.uri in _HELD.get():
         yield
         return
-    hold = _locked if isinstance(store.filesystem, fs.LocalFileSystem) else _leased
-    with hold(store):
-        token = _HELD.set(_HELD.get() | {store.uri})
+    hold: Callable[[Store], AbstractContextManager[_Lease | None]] = _locked if store.is_local else _leased
+    with hold(store) as lease:
+        token = _HELD.set({**_HELD.get(), store.uri: lease})
         try:
             yield
         finally:
             _HELD.reset(token)
+
+
+def confirm_sole(store: Store) -> None:
+    """Make sure that a run is still held, before something is removed that a driver who took it over would miss.
+
+    Raises:
+        XfmrError: Where it was taken over.
+    """
+    lease = _HELD.get().get(store.uri)
+    if lease is not None and not lease.is_mine():
+        raise _refusal(store, lease.holder())
 
 
 @contextmanager
@@ -114,7 +130,7 @@ def _words_of(path: Path) -> str:
 
 
 @contextmanager
-def _leased(store: Store) -> Iterator[None]:
+def _leased(store: Store) -> Iterator[_Lease]:
     lease = _Lease(store)
     lease.take()
     beating = threading.Thread(target=lease.beat, daemon=True, name="lease")
@@ -122,7 +138,7 @@ def _leased(store: Store) -> Iterator[None]:
         with _interruptible():
             beating.start()
             try:
-                yield
+                yield lease
             finally:
                 lease.ended.set()
                 beating.join()
@@ -223,7 +239,7 @@ class _Lease:
         return self._words()
 
     def _words(self) -> dict[str, Any]:
-        return dict(self.store.read_json(LEASE)) if self.store.exists(LEASE) else {}
+        return dict(self.store.find_json(LEASE) or {})
 
 
 def _me() -> str:

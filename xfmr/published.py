@@ -38,9 +38,8 @@ class Models:
 
     def current_key(self, stage: str) -> str | None:
         """Return the key of a stage's current model, where there is one."""
-        if not self.store.exists(f"models/{stage}.json"):
-            return None
-        return str(self.store.read_json(f"models/{stage}.json")["key"])
+        current = self.store.find_json(f"models/{stage}.json")
+        return None if current is None else str(current["key"])
 
     def publish(self, stage: str, key: str, model: bytes, facts: dict[str, Any]) -> str:
         """Put a model in place and make it the current one; ``facts`` are for people. Returns its path."""
@@ -58,5 +57,9 @@ class Models:
         key = self.current_key(stage)
         if key is None:
             raise XfmrError(f"{self.store.path()} has no {stage} model: run {job} on it first")
+        return self.open(stage, key)
+
+    def open(self, stage: str, key: str) -> tuple[bytes, str]:
+        """Return the model of this key, whether it is the current one or not, and its path."""
         name = f"models/{stage}-{key}/{MODEL_FILE}"
         return self.store.read(name), self.store.path(name)

@@ -20,10 +20,15 @@ from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from xfmr.errors import XfmrError
+from xfmr.object_store import below, line_of, open_filesystem, split_file
+
+# An object store takes tens of milliseconds to answer, and many requests at a time.
+_FILES_AT_A_TIME = 32
 
 _UPLOAD_BYTES = 8 * 2**20
 
@@ -52,15 +57,17 @@ class Store:
 
     @cached_property
     def _place(self) -> tuple[fs.FileSystem, str]:
-        try:
-            return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(self.uri))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise XfmrError(f"{self.uri}: not a path or URI that can be opened: {_line(error)}") from error
+        return open_filesystem(self.uri)
 
     @property
     def filesystem(self) -> fs.FileSystem:
         """The pyarrow filesystem that holds the store."""
         return self._place[0]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine, or one that the machine mounts."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def path(self, name: str = "") -> str:
         """Return the path of ``name`` within :attr:`filesystem`."""
@@ -70,12 +77,12 @@ class Store:
     @classmethod
     def of_file(cls, uri: str) -> tuple[Store, str]:
         """Return the folder of a single file as a store, and the file's name within it."""
-        folder, _, name = absolute_uri(uri).rpartition("/")
-        return cls(folder or "/"), name
+        folder, name = split_file(absolute_uri(uri))
+        return cls(folder), name
 
     def child(self, name: str) -> Store:
         """Return a folder of this store as a store of its own."""
-        return Store(f"{self.uri.rstrip('/')}/{name}")
+        return Store(below(self.uri, name))
 
     def exists(self, name: str = "") -> bool:
         """Tell whether a file or folder of this name is there."""
@@ -122,9 +129,19 @@ class Store:
         except OSError as error:
             raise self._failure("read", name, error) from error
 
+    def find(self, name: str) -> bytes | None:
+        """Return a file's bytes, or None where there is no such file: one request less than to ask first."""
+        try:
+            with self.open(name) as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failure("read", name, error) from error
+
     def write(self, name: str, data: bytes | pa.Buffer) -> None:
         """Put a whole file in place, replacing one of the same name."""
-        if self._is_local:
+        if self.is_local:
             with self.writing(name) as stream:
                 stream.write(data)
         else:
@@ -136,7 +153,7 @@ class Store:
 
         Until then it is a hidden neighbour or, for an object store, a nameless file on this machine.
         """
-        if not self._is_local:
+        if not self.is_local:
             with TemporaryFile() as spool:
                 yield cast(BinaryIO, spool)
                 self._upload(spool, name)
@@ -156,17 +173,13 @@ class Store:
             raise
 
     def _upload(self, spool: IO[bytes], name: str) -> None:
+        """Put a file into an object store, which has no folders, only names: making them would cost requests."""
         spool.seek(0)
         try:
-            self.filesystem.create_dir(self.path(name).rpartition("/")[0], recursive=True)
             with self.filesystem.open_output_stream(self.path(name)) as stream:
                 shutil.copyfileobj(spool, stream, _UPLOAD_BYTES)
         except OSError as error:
             raise self._failure("write", name, error) from error
-
-    @property
-    def _is_local(self) -> bool:
-        return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def _forget(self, path: str) -> None:
         """Remove the part of a file that a failed writer has left: on a full disk its room is wanted."""
@@ -175,14 +188,39 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Remove a file where it exists."""
-        if self.exists(name):
-            self.filesystem.delete_file(self.path(name))
+        try:
+            with suppress(FileNotFoundError):
+                self.filesystem.delete_file(self.path(name))
+        except OSError as error:
+            raise self._failure("remove", name, error) from error
 
-    def sweep(self) -> None:
-        """Remove what killed writers left behind."""
-        for info in self.files(hidden=True):
-            if info.base_name.startswith(".") and info.base_name.endswith(".tmp"):
-                self.filesystem.delete_file(info.path)
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it, where it exists."""
+        try:
+            with suppress(FileNotFoundError):
+                self.filesystem.delete_dir(self.path(name))
+        except OSError as error:
+            raise self._failure("remove", name, error) from error
+
+    def folders(self, name: str) -> list[str]:
+        """Name the folders right below a folder, sorted; an absent one has none."""
+        selector = fs.FileSelector(self.path(name), allow_not_found=True)
+        try:
+            found = self.filesystem.get_file_info(selector)
+        except OSError as error:
+            raise self._failure("list", name, error) from error
+        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
+    def sweep(self, *folders: str) -> None:
+        """Remove what killed writers left behind: in the store's own folder, and at any depth of those given.
+
+        Another job may be writing elsewhere in the run, such as a pass of diagnose, which has a lease of its own.
+        """
+        if not self.is_local:
+            return
+        left = [path for folder in folders for path in Path(self.path(folder)).rglob(".*.tmp")]
+        for path in (*left, *Path(self.path()).glob(".*.tmp")):
+            path.unlink(missing_ok=True)
 
     def read_json(self, name: str) -> Any:
         """Parse a JSON file that xfmr wrote.
@@ -190,8 +228,20 @@ class Store:
         Raises:
             XfmrError: Where the file is missing or is not JSON.
         """
+        return self._parsed(name, self.read(name))
+
+    def find_json(self, name: str) -> Any | None:
+        """Parse a JSON file that xfmr wrote, or return None where there is no such file.
+
+        Raises:
+            XfmrError: Where the file is not JSON.
+        """
+        text = self.find(name)
+        return None if text is None else self._parsed(name, text)
+
+    def _parsed(self, name: str, text: bytes) -> Any:
         try:
-            return json.loads(self.read(name))
+            return json.loads(text)
         except ValueError as error:
             raise XfmrError(f"{self.path(name)} is damaged ({error}): remove it and run again") from error
 
@@ -211,6 +261,34 @@ class Store:
         except (pa.ArrowInvalid, OSError) as error:
             raise self._failure("read", name, error) from error
 
+    def read_tables(
+        self, paths: list[str], schema: pa.Schema, *, partitioning: ds.Partitioning | None = None, **options: Any
+    ) -> pa.Table:
+        """Read many Parquet files as one table, some at a time and none of them listed or asked for first.
+
+        Args:
+            paths: Within :attr:`filesystem`, in the order of their rows.
+            schema: Of all files, with the columns that ``partitioning`` takes from their paths below the store.
+            partitioning: How folders are named.
+            **options: Columns and filter, as :meth:`pyarrow.dataset.Dataset.to_table` takes them.
+
+        Raises:
+            XfmrError: Where a file is missing or is not Parquet.
+        """
+        options |= {"fragment_readahead": _FILES_AT_A_TIME}
+        try:
+            found = ds.dataset(
+                paths,
+                schema,
+                format="parquet",
+                filesystem=self.filesystem,
+                partitioning=partitioning,
+                partition_base_dir=self.path(),
+            )
+            return found.to_table(**options)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise XfmrError(f"cannot read {self.path()}: {line_of(error)}") from error
+
     def write_table(self, name: str, table: pa.Table, **options: Any) -> None:
         """Write a Parquet file, zstd-compressed; ``options`` go to :func:`pyarrow.parquet.write_table`."""
         sink = pa.BufferOutputStream()
@@ -218,8 +296,4 @@ class Store:
         self.write(name, sink.getvalue())
 
     def _failure(self, verb: str, name: str, error: Exception) -> XfmrError:
-        return XfmrError(f"cannot {verb} {self.path(name)}: {_line(error)}")
-
-
-def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        return XfmrError(f"cannot {verb} {self.path(name)}: {line_of(error)}")

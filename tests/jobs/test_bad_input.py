@@ -23,7 +23,7 @@ from jobs.pipeline import pipeline
 from jobs.pretrain import pretrain
 from jobs.score import score
 from xfmr.published import Models
-from xfmr.scoring import THRESHOLDS_FILE, read_scores
+from xfmr.score_sets import CURRENT, read_scores
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -155,7 +155,7 @@ def test_a_step_before_its_turn(
 
 def test_diagnose_before_score(refusal: Refusal, run: Run) -> None:
     publish_detector(run)
-    run.store.remove(THRESHOLDS_FILE)
+    run.store.remove(CURRENT)
     flags = ["--run", "run", "--archive", "archive", "--out", "new.parquet"]
     assert "has no scores: run jobs.score on it first" in refusal("diagnose", *flags)
 
@@ -266,13 +266,13 @@ def test_a_sensor_that_is_called_like_a_path(command: Callable[..., int], tmp_pa
     run = Run(tmp_path / "in/run", {"": archive})
     run.featurize()
     publish_detector(run)
-    run.store.remove(THRESHOLDS_FILE)
+    run.store.remove(CURRENT)
     before = contents(tmp_path)
     assert command("score", "--run", "in/run") == 0
     written = contents(tmp_path).keys() - before.keys()
-    outside = {name for name in written if not name.startswith(f"{run.store.uri}/scores/")}
-    names = ("review/queue.csv", "score_distribution.png", "settings.yaml", "thresholds.json")
-    assert outside == {f"{run.store.uri}/{name}" for name in names}
+    folders = (f"{run.store.uri}/score_sets/", f"{run.store.uri}/score_parts/")
+    outside = {name for name in written if not name.startswith(folders)}
+    assert outside == {f"{run.store.uri}/{name}" for name in ("score_distribution.png", "settings.yaml")}
     assert sum(name.endswith("/scores.parquet") for name in written) == 5
     assert set(read_scores(run.store)["sensor_id"]) == set(sensors)
     assert set(pd.read_csv(tmp_path / "in/run/review/queue.csv")["sensor_id"]) <= set(sensors)

@@ -10,7 +10,7 @@ from jobs.fit_detector import fit_detector
 from xfmr.harmonics import HARMONIC_COLUMNS
 from xfmr.labels import held_out_ids, read_labels
 from xfmr.published import Models
-from xfmr.scoring import GroupScorer, load_detector
+from xfmr.scoring import load_detector
 from xfmr.settings import Settings
 
 COLUMNS = ("signal", *HARMONIC_COLUMNS)
@@ -37,8 +37,7 @@ def test_fitted_scored_and_skipped(run: Run, capsys: pytest.CaptureFixture[str])
     fit_detector(settings_of(run))
     assert "set aside" in "".join(capsys.readouterr())
     detector = load_detector(Models(run.store))
-    scorer = GroupScorer(run.store)
-    scores = np.concatenate([scorer(group)["score"].to_numpy() for group in run.features.groups])
+    scores = np.concatenate([detector.score(table) for table in run.features.tables(detector.columns)])
     assert len(scores) == run.features.n_records
     assert np.isfinite(scores).all()
     before = detector.to_bytes()
