@@ -62,8 +62,9 @@ def publish(parts: ScoreParts, made: ScoreSet, settings: Settings) -> str:
     scores, options = parts.scores(), settings.thresholds
     thresholds = thresholds_of(scores, options.method)
     n = n_ranges(len(scores), n_cpus())
-    writer = SensorWriter(parts, made.store, thresholds, n, options.review_size)
-    first = pd.concat(table.to_pandas() for table in map_groups(writer, [str(i) for i in range(n)]))
+    writer, ranges = SensorWriter(parts, made.store, thresholds, n, options.review_size), [str(i) for i in range(n)]
+    chosen = map_groups(writer, ranges) if n > 1 else map(writer, ranges)  # what is small is quicker in this process
+    first = pd.concat(table.to_pandas() for table in chosen)
     queue = review_queue(first.sort_values(KEY), upper=thresholds.upper, size=options.review_size)
     made.store.write(FIGURE_FILE, score_distribution(scores, thresholds))
     made.write_facts(thresholds, queue, {"detector": parts.detector, "records": len(scores)})

@@ -62,7 +62,7 @@ class Command:
 
 
 def featurize_command(
-    archive: Path, run: Path, log: Path, *flags: str, env: Mapping[str, str] | None = None
+    archive: Path | str, run: Path | str, log: Path, *flags: str, env: Mapping[str, str] | None = None
 ) -> Command:
     """Start the featurize job with the smallest groups."""
     argv = ["--archive", str(archive), "--run", str(run), "--group-bytes", "1000000", *flags]

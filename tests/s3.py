@@ -72,15 +72,22 @@ class ObjectStore:
     def new_bucket(self) -> str:
         """Make a bucket and return its URI."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
-        filesystem = fs.S3FileSystem(
+        self._filesystem().create_dir(name)
+        return f"s3://{name}"
+
+    def upload(self, path: Path, uri: str) -> str:
+        """Copy a file or folder to a URI in a bucket, and return the URI."""
+        fs.copy_files(str(path), uri.removeprefix("s3://"), destination_filesystem=self._filesystem())
+        return uri
+
+    def _filesystem(self) -> fs.FileSystem:
+        return fs.S3FileSystem(
             access_key="tester",
             secret_key="secret",
             region="us-east-1",
             endpoint_override=self.environment["AWS_ENDPOINT_URL"],
             allow_bucket_creation=True,
         )
-        filesystem.create_dir(name)
-        return f"s3://{name}"
 
     def requests(self) -> list[str]:
         """Return all requests so far, in order: ``PUT /bucket/key``; a listing is ``LIST /bucket/prefix``."""

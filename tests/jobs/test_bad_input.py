@@ -272,7 +272,9 @@ def test_a_sensor_that_is_called_like_a_path(command: Callable[..., int], tmp_pa
     written = contents(tmp_path).keys() - before.keys()
     folders = (f"{run.store.uri}/score_sets/", f"{run.store.uri}/score_parts/")
     outside = {name for name in written if not name.startswith(folders)}
-    assert outside == {f"{run.store.uri}/{name}" for name in ("score_distribution.png", "settings.yaml")}
+    assert outside == {
+        f"{run.store.uri}/{name}" for name in ("score_distribution.png", "settings.yaml", "thresholds.json")
+    }
     assert sum(name.endswith("/scores.parquet") for name in written) == 5
     assert set(read_scores(run.store)["sensor_id"]) == set(sensors)
     assert set(pd.read_csv(tmp_path / "in/run/review/queue.csv")["sensor_id"]) <= set(sensors)

@@ -24,16 +24,20 @@ QUICK = {
     "finetune": FinetuneSettings(epochs=10, frozen_epochs=3),
 }
 
-OTHERS = sorted(set(get_args(Branch)) - {"spectrum", "dual"})
+OTHERS = sorted(set(get_args(Branch)) - {"spectrum", "zerone"})
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("fleet")
-    spec = FleetSpec(n_units=4, sensors_per_unit=2, n_times=40, fault_share=0.12, faulty_unit_share=0.5)
-    write_fleet(spec, folder)
-    later = FleetSpec(n_units=4, sensors_per_unit=2, n_times=6, fault_share=0.2, first_day=date(2024, 7, 1))
-    write_fleet(later, folder / "new")
+def fleets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two fleets whose units and sensors have the same names, and their labels in one table."""
+    folder = tmp_path_factory.mktemp("fleets")
+    past = {"n_times": 40, "fault_share": 0.12, "faulty_unit_share": 0.5}
+    later = {"n_times": 6, "fault_share": 0.2, "first_day": date(2024, 7, 1)}
+    for when, times in {"past": past, "later": later}.items():
+        for seed, fleet in enumerate(["north", "south"]):
+            write_fleet(FleetSpec(n_units=2, sensors_per_unit=2, seed=seed, **times), folder / when / fleet)
+        labels = {fleet: pd.read_csv(folder / when / fleet / "labels.csv", dtype=str) for fleet in ("north", "south")}
+        pd.concat(labels, names=["fleet"]).reset_index("fleet").to_csv(folder / when / "labels.csv", index=False)
     return folder
 
 
@@ -45,18 +49,27 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def archives(folder: Path) -> list[str]:
+    return [f"{fleet}={folder / fleet / 'archive'}" for fleet in ("north", "south")]
+
+
 def modified(run: Path) -> dict[str, int]:
     """When each file of a run was last written, settings apart."""
     files = (path for path in run.rglob("*") if path.is_file() and path.stem != "evaluation")
     return {str(path): path.stat().st_mtime_ns for path in files if "features/_" not in str(path)}
 
 
-def test_from_archive_to_diagnosis(fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, out = tmp_path / "run", tmp_path / "new.parquet"
-    settings = Settings(run=str(run), archive=[str(fleet / "archive")], labels=str(fleet / "labels.csv"), **QUICK)
+    labels = str(fleets / "past/labels.csv")
+    settings = Settings(run=str(run), archive=archives(fleets / "past"), labels=labels, **QUICK)
     pipeline(settings)
     assert "320 lines read = 320 records kept + 0 quarantined + 0 duplicates" in capsys.readouterr().out
-    assert len(list((run / "scores").glob("sensor_id=*/scores.parquet"))) == 8
+    assert len(list((run / "scores").glob("fleet=*/sensor_id=*/scores.parquet"))) == 8
+    one, other = (
+        pd.read_parquet(run / f"scores/fleet={f}/sensor_id=tr01-s1/scores.parquet") for f in ("north", "south")
+    )
+    assert set(one["record_id"]).isdisjoint(other["record_id"])
     assert (run / "score_distribution.png").read_bytes().startswith(b"\x89PNG")
     assert list(pd.read_csv(run / "review/queue.csv"))[-1] == "label"
 
@@ -67,28 +80,29 @@ def test_from_archive_to_diagnosis(fleet: Path, tmp_path: Path, capsys: pytest.C
         str(run / name) for name in ("settings.yaml", "manifest.parquet")
     }
 
-    new = str(fleet / "new/archive")
-    diagnose(DiagnoseSettings(run=str(run), archive=[new], out=str(out), **QUICK))
+    diagnose(DiagnoseSettings(run=str(run), archive=archives(fleets / "later"), out=str(out), **QUICK))
     diagnoses = pd.read_parquet(out)
     assert len(diagnoses) == 48
     pd.testing.assert_frame_equal(diagnoses, diagnoses.sort_values(["fleet", "sensor_id", "data_time"]))
     assert diagnoses["confidence"].between(0, 1).all()
-    assert set(diagnoses["fault_type"]) <= {"normal", *pd.read_csv(fleet / "labels.csv")["label"]}
+    assert diagnoses.groupby(["fleet", "sensor_id"]).size().tolist() == [6] * 8
+    assert set(diagnoses["fault_type"]) <= {"normal", *pd.read_csv(labels)["label"]}
 
-    truth = str(fleet / "new/labels.csv")
+    truth = str(fleets / "later/labels.csv")
     evaluate(EvaluateSettings(run=str(run), scores=str(out), labels=truth))
     report = json.loads((run / "evaluation.json").read_text())
     assert set(report["detectors"]) == {"xfmr", "isolation forest", "one-class SVM", "LOF", "PCA error"}
     ours = report["detectors"]["xfmr"]
     assert (ours["overall"]["records"], ours["units"]["units"]) == (48, 4)
-    assert set(ours["groups"]) >= {"sensor_id", "label", "severity"}
+    assert set(ours["groups"]) >= {"sensor_id", "severity"}
+    assert set(ours["groups"]["sensor_id"]) >= {"north/tr01-s1", "south/tr01-s1"}
     assert (run / "evaluation.png").read_bytes().startswith(b"\x89PNG")
     assert "rank correlation of unit score and fault share, 4 units" in capsys.readouterr().out
     assert report["in_history"] == 0
     assert report["fault_types"]["records"] == 48
 
 
-@pytest.mark.parametrize("branch", ["dual", *(pytest.param(b, marks=pytest.mark.slow) for b in OTHERS)])
+@pytest.mark.parametrize("branch", ["zerone", *(pytest.param(b, marks=pytest.mark.slow) for b in OTHERS)])
 def test_a_branch_from_archive_to_diagnosis(branch: Branch, pair: Path, tmp_path: Path) -> None:
     """Few epochs, for the way and not for the result: what the encoder needs arrives in every job."""
     run, out = str(tmp_path / "run"), str(tmp_path / "new.parquet")
