@@ -24,7 +24,7 @@ QUICK = {
     "finetune": FinetuneSettings(epochs=10, frozen_epochs=3),
 }
 
-OTHERS = sorted(set(get_args(Branch)) - {"spectrum", "zerone"})
+OTHERS = sorted(set(get_args(Branch)) - {"spectrum"})
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,8 @@ def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest
     assert report["fault_types"]["records"] == 48
 
 
-@pytest.mark.parametrize("branch", ["zerone", *(pytest.param(b, marks=pytest.mark.slow) for b in OTHERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("branch", OTHERS)
 def test_a_branch_from_archive_to_diagnosis(branch: Branch, pair: Path, tmp_path: Path) -> None:
     """Few epochs, for the way and not for the result: what the encoder needs arrives in every job."""
     run, out = str(tmp_path / "run"), str(tmp_path / "new.parquet")
