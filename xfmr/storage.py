@@ -173,9 +173,9 @@ class Store:
             raise
 
     def _upload(self, spool: IO[bytes], name: str) -> None:
+        """Put a file into an object store, which has no folders, only names: making them would cost requests."""
         spool.seek(0)
         try:
-            # No folders are made: the store has only names, and each level would be a request.
             with self.filesystem.open_output_stream(self.path(name)) as stream:
                 shutil.copyfileobj(spool, stream, _UPLOAD_BYTES)
         except OSError as error:

@@ -16,13 +16,13 @@ from xfmr.detectors.deep import DeepDetector
 from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.errors import XfmrError
 from xfmr.published import Models
-from xfmr.scoring import GroupScorer, load_detector
+from xfmr.scoring import load_detector
 from xfmr.settings import Settings
 from xfmr.training.combinations import DETECTORS
 from xfmr.training.loop import train_alone
 from xfmr.training.options import Branch, DetectorKind, Objective
 
-COLUMNS = ("signal", "zerone", "log_spectrum", "cwt", "stft")
+COLUMNS = ("signal", "zerone", "log_spectrum", "quiet_psd", "cwt", "stft")
 N_RECORDS = 24
 Words = pytest.CaptureFixture[str]
 
@@ -69,8 +69,9 @@ def settings(run: Run) -> Callable[..., Settings]:
 
 
 def scores_of(run: Run) -> np.ndarray:
-    scorer = GroupScorer(run.store)
-    return np.concatenate([scorer(group)["score"].to_numpy() for group in run.features.groups])
+    detector = load_detector(Models(run.store))
+    tables = (run.features.read(group, detector.columns) for group in run.features.groups)
+    return np.concatenate([detector.score(table) for table in tables])
 
 
 @pytest.mark.parametrize(

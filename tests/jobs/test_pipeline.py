@@ -24,7 +24,7 @@ QUICK = {
     "finetune": FinetuneSettings(epochs=10, frozen_epochs=3),
 }
 
-OTHERS = sorted(set(get_args(Branch)) - {"spectrum", "dual"})
+OTHERS = sorted(set(get_args(Branch)) - {"spectrum"})
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +41,16 @@ def fleets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def archives(folder: Path) -> list[str]:
-    return [f"{fleet}={folder / fleet / 'archive'}" for fleet in ("north", "south")]
-
-
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two transformers with a sensor each, one of them faulty now and then."""
     folder = tmp_path_factory.mktemp("pair")
     write_fleet(FleetSpec(n_units=2, sensors_per_unit=1, n_times=32, fault_share=0.2, faulty_unit_share=0.5), folder)
     return folder
+
+
+def archives(folder: Path) -> list[str]:
+    return [f"{fleet}={folder / fleet / 'archive'}" for fleet in ("north", "south")]
 
 
 def modified(run: Path) -> dict[str, int]:
@@ -102,7 +102,8 @@ def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest
     assert report["fault_types"]["records"] == 48
 
 
-@pytest.mark.parametrize("branch", ["dual", *(pytest.param(b, marks=pytest.mark.slow) for b in OTHERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("branch", OTHERS)
 def test_a_branch_from_archive_to_diagnosis(branch: Branch, pair: Path, tmp_path: Path) -> None:
     """Few epochs, for the way and not for the result: what the encoder needs arrives in every job."""
     run, out = str(tmp_path / "run"), str(tmp_path / "new.parquet")
