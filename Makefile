@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check bench bench-archive bench-detect clean
+.PHONY: setup demo test test-slow check bench bench-archive bench-detect bench-scores clean
 
 setup: .venv/installed
 
@@ -41,6 +41,9 @@ bench: setup
 
 bench-archive: setup
 	$(BIN)/python -m bench.archive
+
+bench-scores: setup
+	$(BIN)/python -m bench.scores
 
 # The gearbox recordings: archive/, new/ and labels.csv. Three minutes of one core.
 GEARBOX ?= ../shared/data/gearbox

@@ -4,12 +4,13 @@ import gzip
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 from unittest.mock import Mock
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from archives import N_VALUES, SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, values_of, write_archive
 from disks import largest_file
@@ -19,7 +20,7 @@ from xfmr import features
 from xfmr.archive import ArchiveFile
 from xfmr.errors import XfmrError
 from xfmr.feature_set import Counts, feature_file, quarantine_file
-from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows
+from xfmr.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows, GroupFeaturizer
 from xfmr.ledger import Ledger
 from xfmr.plan import Group
 from xfmr.reading import read_group
@@ -208,6 +209,37 @@ def test_a_finished_group_is_not_done_again(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*/*.*") if path.name[0] != "_"}
     assert run.featurize() == counts
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+class Slow:
+    """Rows whose making takes until something else has happened."""
+
+    def __init__(self, rows: FeatureRows, meanwhile: Callable[[], object]) -> None:
+        self.rows, self.meanwhile = rows, meanwhile
+        self.schema, self.n_samples = rows.schema, rows.n_samples
+
+    def tables(self, batches: Iterator[Batch]) -> Iterator[pa.Table]:
+        yield from self.rows.tables(batches)
+        self.meanwhile()
+
+
+def test_a_worker_of_a_killed_driver_comes_too_late(tmp_path: Path) -> None:
+    """The next driver has done its group and closed the set: the duplicate that was removed stays away."""
+    files = {"a.jsonl": [line("s1", 0, 1)], "b.jsonl": [line("s1", 0, 1), line("s1", 1, 2), b"{"]}
+    run = Run(tmp_path / "run", {"": write_archive(tmp_path / "archive", files)})
+    late = next(group for group in run.plan() if group.files[0].path == "b.jsonl")
+    rows = FeatureRows(SAMPLE_RATE_HZ, columns=("signal", "log_spectrum"))
+    closed: list[dict[str, bytes]] = []
+
+    def next_driver() -> None:
+        assert run.featurize() == Counts(4, 2, 1, 1)
+        closed.append({name: data for name, data in outputs(tmp_path / "run").items() if "/." not in name})
+
+    receipt = GroupFeaturizer(run.store, run.archives, Slow(rows, next_driver))(late.to_json())
+    assert receipt.select(["lines", "records", "quarantined"]).to_pylist() == [
+        {"lines": 3, "records": 2, "quarantined": 1}
+    ]
+    assert [outputs(tmp_path / "run")] == closed
 
 
 def test_a_file_that_vanished_is_one_quarantine_row(tmp_path: Path) -> None:

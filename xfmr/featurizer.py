@@ -189,14 +189,35 @@ class GroupFeaturizer:
 
     def __call__(self, item: str) -> pa.Table:
         """Process one group given as :meth:`Group.to_json` wrote it; the answer is the receipt as a row."""
-        group = Group.from_json(item)
+        group, ledger = Group.from_json(item), Ledger(self.store)
+        try:
+            receipt = self._made(group)
+            ledger.sign(receipt)
+        except _SignedMeanwhileError:
+            receipt = ledger.receipt(group.name)
+        return pa.Table.from_pylist([{**asdict(receipt), "n_bytes": group.n_bytes}])
+
+    def _made(self, group: Group) -> Receipt:
+        """Write a group's rows and quarantine."""
         blocks = _SignalBlocks(self.rows.n_samples)
         with (
             self.store.writing(quarantine_file(group.name)) as sink,
             pq.ParquetWriter(sink, QUARANTINE, compression="zstd") as quarantine,
         ):
             lines = _Sorted(read_group(group, self.archives, rows=blocks), blocks, quarantine)
-            write_rows(self.store, feature_file(group.name), self.rows.tables(lines.batches()), self.rows.schema)
-        receipt = Receipt(group.name, lines.n_records + lines.n_rejects, lines.n_records, lines.n_rejects)
-        Ledger(self.store).sign(receipt)
-        return pa.Table.from_pylist([{**asdict(receipt), "n_bytes": group.n_bytes}])
+            tables = self._unless_signed(group, self.rows.tables(lines.batches()))
+            write_rows(self.store, feature_file(group.name), tables, self.rows.schema)
+        return Receipt(group.name, lines.n_records + lines.n_rejects, lines.n_records, lines.n_rejects)
+
+    def _unless_signed(self, group: Group, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """Yield tables, and stop before they are put in place where another worker has done the group meanwhile.
+
+        This one's driver was killed then. The set may be closed, and its rows of this group without duplicates.
+        """
+        yield from tables
+        if Ledger(self.store).is_signed(group.name):
+            raise _SignedMeanwhileError
+
+
+class _SignedMeanwhileError(Exception):
+    """Another worker has done the group."""

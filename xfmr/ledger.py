@@ -91,9 +91,14 @@ class Ledger:
         signed = self.signed()
         planned = self.read_plan() if groups is None else groups
         names = [group.name for group in planned if group.name in signed]
-        return dict(zip(names, in_threads(self._receipt, names), strict=True))
+        return dict(zip(names, in_threads(self.receipt, names), strict=True))
 
-    def _receipt(self, group: str) -> Receipt:
+    def is_signed(self, group: str) -> bool:
+        """Tell whether a group has a receipt."""
+        return self.store.find(f"ledger/{group}.json") is not None
+
+    def receipt(self, group: str) -> Receipt:
+        """Return the receipt of a finished group."""
         return Receipt(**self.store.read_json(f"ledger/{group}.json"))
 
 
