@@ -52,8 +52,10 @@ def score_groups(parts: ScoreParts, n_records: int) -> None:
     """Score the groups that are not scored yet on the cluster, with a live line of records."""
     missing = parts.missing()
     say("score", f"{n_records} records in {len(parts.names)} groups, {len(missing)} of them to score")
+    if not missing:
+        return
     with progress(label="score", total=n_records, unit="records") as line:
-        for rows in map_groups(GroupScorer, missing, constructor_args=(parts,)) if missing else ():
+        for rows in map_groups(GroupScorer, missing, constructor_args=(parts,)):
             line.update(sum(rows["records"].to_pylist()))
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from xfmr import lease
 from xfmr.errors import XfmrError
-from xfmr.lease import LEASE, sole_driver
+from xfmr.lease import LEASE, confirm_sole, sole_driver
 from xfmr.storage import Store
 
 HOLD = """
@@ -176,6 +176,19 @@ def test_a_driver_whose_lease_was_taken_over_stops(
     with pytest.raises(XfmrError, match=r"in the hands of another job \(process 1 on elsewhere\)"):
         be_taken_over()
     assert remote.read_json(LEASE)["token"] == "other"
+
+
+def test_what_another_driver_has_taken_over_is_not_removed(remote: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 60.0)
+
+    def be_taken_over() -> None:
+        with sole_driver(remote):
+            confirm_sole(remote)
+            remote.write_json(LEASE, {"holder": "process 1 on elsewhere", "token": "other"})
+            confirm_sole(remote)
+
+    with pytest.raises(XfmrError, match=r"another job \(process 1 on elsewhere\)"):
+        be_taken_over()
 
 
 def test_a_run_that_cannot_be_written(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from xfmr.score_sets import (
     current_key,
     read_current,
     read_scores,
+    read_sensor,
     read_thresholds,
     sensor_file,
 )
@@ -120,6 +121,14 @@ def test_pandas_reads_a_sensor_and_the_whole_folder(local: Store, sensors: list[
     assert set(whole["sensor_id"]) == {sensor for _, sensor in sensors}
     filters = [("sensor_id", "==", sensors[0][1]), *([("fleet", "==", sensors[0][0])] if sensors[0][0] else [])]
     assert len(pd.read_parquet(local.path("scores"), partitioning=PARTITIONING, filters=filters)) == 3
+
+
+def test_a_sensor_is_read_from_its_file(run: Store) -> None:
+    publish_scores(run, scores_of(SENSORS))
+    for i, (fleet, sensor) in enumerate(SENSORS):
+        assert read_sensor(run, sensor, fleet)["record_id"].tolist() == [100 * i, 100 * i + 1, 100 * i + 2]
+    with pytest.raises(XfmrError, match=r"^cannot read [^\n]*/sensor_id=absent/scores\.parquet: "):
+        read_sensor(run, "absent")
 
 
 def test_the_known_names_lead_to_the_set_in_use(local: Store) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from xfmr.archive import ArchiveFile
 from xfmr.duplicates import drop_duplicates, row_count
 from xfmr.errors import XfmrError
+from xfmr.lease import confirm_sole
 from xfmr.ledger import Ledger
 from xfmr.plan import Group, plan_groups
 from xfmr.schema import IDENTITY_COLUMNS
@@ -72,6 +73,7 @@ def close(store: Store, *, made_with: Mapping[str, Any] | None = None, only_set:
         if closed.get("set") == set_name:
             store.remove(SUCCESS)  # what it says is about to change under its readers
         counts = _publish(store, groups, {"set": set_name, "made_with": dict(made_with or {})})
+    confirm_sole(store)
     if only_set:
         ledger.forget_other_sets()
     _remove_unplanned(ledger)

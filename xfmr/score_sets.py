@@ -187,3 +187,13 @@ def read_scores(run: Store) -> pd.DataFrame:
         XfmrError: Where there are none, or for the reasons that :func:`read_current` gives.
     """
     return read_current(run, ScoreSet.scores)
+
+
+def read_sensor(run: Store, sensor_id: str, fleet: str = "") -> pd.DataFrame:
+    """Read the scores of one sensor, in order of time, from its file.
+
+    Raises:
+        XfmrError: Where it has none, or for the reasons that :func:`read_current` gives.
+    """
+    table = read_current(run, lambda found: found.store.read_table(sensor_file(fleet, sensor_id)))
+    return pd.DataFrame(table.to_pandas())
