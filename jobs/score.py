@@ -32,7 +32,7 @@ def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)
     load_detector(Models(store))  # one that is missing or damaged shows here, before any work
-    detector = Models(store).current_key("detector") or ""
+    detector = Models(store).required_key("detector", "jobs.fit_detector")
     store.sweep("score_parts", "score_sets")
     parts = ScoreParts.planned(features, detector)
     made = ScoreSet(store, key_of(detector, settings.thresholds.model_dump(), parts.names))

@@ -46,7 +46,7 @@ class Instruments(NamedTuple):
             XfmrError: Where there is no detector, or it has not scored the run yet.
         """
         models = Models(run)
-        detector_from_bytes(*models.read("detector", "jobs.fit_detector"))
+        models.required_key("detector", "jobs.fit_detector")
         return cls(*read_current(run, ScoreSet.facts), models.current_key("finetune"))
 
 

@@ -48,8 +48,8 @@ class Models:
         self.store.write_json(f"models/{stage}.json", {"key": key, "file": name, **facts})
         return self.store.path(name)
 
-    def read(self, stage: str, job: str) -> tuple[bytes, str]:
-        """Return a stage's current model and its path.
+    def required_key(self, stage: str, job: str) -> str:
+        """Return the key of a stage's current model.
 
         Raises:
             XfmrError: Where there is none, naming the job that makes it.
@@ -57,7 +57,11 @@ class Models:
         key = self.current_key(stage)
         if key is None:
             raise XfmrError(f"{self.store.path()} has no {stage} model: run {job} on it first")
-        return self.open(stage, key)
+        return key
+
+    def read(self, stage: str, job: str) -> tuple[bytes, str]:
+        """Return a stage's current model and its path; raises what :meth:`required_key` does."""
+        return self.open(stage, self.required_key(stage, job))
 
     def open(self, stage: str, key: str) -> tuple[bytes, str]:
         """Return the model of this key, whether it is the current one or not, and its path."""
