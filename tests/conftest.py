@@ -26,6 +26,7 @@ def ray_cluster() -> Iterator[None]:
     from xfmr.cluster import quieten
 
     ray.init(
+        address="local",
         num_cpus=2,
         _node_ip_address="127.0.0.1",
         include_dashboard=False,

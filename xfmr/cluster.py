@@ -34,7 +34,8 @@ def cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if "RAY_ADDRESS" not in os.environ:
-        options |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        # Left to itself, Ray joins whatever cluster was started on this machine last, by whomever.
+        options |= {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
     try:
         context: Any = ray.init(**options)
     except ConnectionError as error:
