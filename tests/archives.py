@@ -85,7 +85,7 @@ class Run:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         archives: Mapping[str, Path],
         *,
         group_bytes: int = 1,

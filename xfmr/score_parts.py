@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -30,15 +29,13 @@ from xfmr.schema import IDENTITY_COLUMNS, SCORES, SENSOR_COLUMNS
 from xfmr.score_sets import sensor_file
 from xfmr.scoring import with_pseudo_labels
 from xfmr.storage import Store
+from xfmr.threads import in_threads
 from xfmr.thresholds import Thresholds
 
 _FOLDER = "score_parts"
 _N_SHARDS = 2**16
 # Of a part that holds many sensors only the row groups that a range of shards touches are read.
 _ROW_GROUP_ROWS = 512
-# An object store takes tens of milliseconds to answer, and many requests at a time.
-_WRITERS = 8
-
 # A range of shards is one task, with its rows in memory: 100 MB. Smaller runs are cut so that all CPUs have work.
 _MOST_ROWS, _FEWEST_ROWS = 1_000_000, 20_000
 
@@ -110,9 +107,8 @@ class ScoreParts:
             if detector != self.detector:
                 self.run.remove_folder(f"{_FOLDER}/{detector}")
         planned = {self.run.path(self.file(name)) for name in self.names}
-        for info in self.run.files(self.folder):
-            if info.path not in planned:
-                self.run.filesystem.delete_file(info.path)
+        unplanned = [info.path for info in self.run.files(self.folder) if info.path not in planned]
+        list(in_threads(self.run.filesystem.delete_file, unplanned))
 
 
 class GroupScorer:
@@ -169,8 +165,7 @@ class SensorWriter:
         """Write the files of a range; the answer are those of its rows that a person should look at first."""
         first, end = (_N_SHARDS * i // self.n_ranges for i in (int(position), int(position) + 1))
         rows = with_pseudo_labels(self.parts.of_shards(first, end), self.thresholds)
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            list(pool.map(partial(_write_sensor, self.target), _by_sensor(rows)))
+        list(in_threads(partial(_write_sensor, self.target), _by_sensor(rows)))
         chosen = review_queue(rows.to_pandas(), upper=self.thresholds.upper, size=self.review_size)
         return pa.Table.from_pandas(chosen[SCORES.names], schema=SCORES, preserve_index=False)
 
