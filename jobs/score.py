@@ -52,11 +52,10 @@ def score_groups(parts: ScoreParts, n_records: int) -> None:
     """Score the groups that are not scored yet on the cluster, with a live line of records."""
     missing = parts.missing()
     say("score", f"{n_records} records in {len(parts.names)} groups, {len(missing)} of them to score")
-    if not missing:
-        return
-    with progress(label="score", total=n_records, unit="records") as line:
-        for rows in map_groups(GroupScorer, missing, constructor_args=(parts,)):
-            line.update(sum(rows["records"].to_pylist()))
+    if missing:
+        with progress(label="score", total=n_records, unit="records") as line:
+            for rows in map_groups(GroupScorer, missing, constructor_args=(parts,)):
+                line.update(sum(rows["records"].to_pylist()))
 
 
 def publish(parts: ScoreParts, made: ScoreSet, settings: Settings) -> str:
@@ -73,8 +72,7 @@ def publish(parts: ScoreParts, made: ScoreSet, settings: Settings) -> str:
     made.publish()
     names, counts = np.unique(pseudo_labels(scores, thresholds), return_counts=True)
     shares = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
-    limits = f"normal up to {thresholds.lower:.4g}, anomaly from {thresholds.upper:.4g} ({thresholds.method})"
-    return f"{len(scores)} records of {made.n_sensors} sensors: {shares}; {limits}"
+    return f"{len(scores)} records of {made.n_sensors} sensors: {shares}; {thresholds}"
 
 
 if __name__ == "__main__":

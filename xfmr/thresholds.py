@@ -40,6 +40,10 @@ class Thresholds:
         if not (np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower < self.upper):
             raise ValueError(f"lower must be below upper, both finite, not {self.lower} and {self.upper}")
 
+    def __str__(self) -> str:
+        """Say both in one line."""
+        return f"normal up to {self.lower:.4g}, anomaly from {self.upper:.4g} ({self.method})"
+
 
 def percentile(scores: ArrayLike, *, low: float = 5, high: float = 99) -> Thresholds:
     """Thresholds at two percentiles of the scores.
