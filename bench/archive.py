@@ -86,7 +86,13 @@ FORMS: dict[str, Form] = {"small files": small_files, "one file": one_file, "mix
 
 def run_featurize(archive: Path, run: Path, n_cores: int) -> None:
     """Run the job on a Ray of so many CPUs; it is an error if Ray spills objects to disk."""
-    context = ray.init(num_cpus=n_cores, _node_ip_address="127.0.0.1", include_dashboard=False, log_to_driver=False)
+    context = ray.init(
+        address="local",
+        num_cpus=n_cores,
+        _node_ip_address="127.0.0.1",
+        include_dashboard=False,
+        log_to_driver=False,
+    )
     featurize(Settings(run=str(run), archive=[str(archive)]))
     session = Path(context.address_info["session_dir"])
     spilled = [
