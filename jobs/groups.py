@@ -8,7 +8,7 @@ from typing import Any
 
 from xfmr.archive import ArchiveFile, list_archive
 from xfmr.cluster import cluster, map_groups
-from xfmr.feature_set import update_plan
+from xfmr.feature_set import FOLDERS, update_plan
 from xfmr.ledger import Ledger
 from xfmr.plan import Group, numbered, uncounted
 from xfmr.progress import progress, say
@@ -26,7 +26,7 @@ def plan(
     store: Store, files: list[ArchiveFile], archives: Mapping[str, str], *, key: str, group_bytes: int, label: str
 ) -> list[Group]:
     """Group what is new, write the manifest, and return the groups that are not finished."""
-    store.sweep("features", "quarantine", "ledger")
+    store.sweep(*FOLDERS)
     groups, pending = update_plan(store, files, key=key, group_bytes=group_bytes)
     finished = len(groups) - len(pending)
     say(label, f"{len(files)} files in {len(groups)} groups, {finished} finished before, {len(pending)} to do")

@@ -6,13 +6,15 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from processes import Command, wait_for
+from ray.cluster_utils import Cluster
 
 HEAD, SECOND = "127.0.0.2", "127.0.0.3"
 """Addresses of the nodes; 127.0.0.1 Ray would take for the machine's outer address."""
@@ -70,6 +72,22 @@ def two_node_cluster(folder: Path) -> Iterator[RayCommands]:
             wait_for(lambda node=node: node.process.poll() is not None or is_up(node), seconds=60)
             assert is_up(node), node.log.read_text()
         yield RayCommands(f"http://{HEAD}:{dashboard}", folder)
+
+
+@contextmanager
+def growing_cluster() -> Iterator[tuple[str, Callable[[], Callable[[], None]]]]:
+    """Start a cluster of one CPU; the answer is its address, and how to add a node, which tells how to lose it."""
+    node_args = {"num_cpus": 1, "node_ip_address": HEAD, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node_args)
+
+    def add_node() -> Callable[[], None]:
+        node = cluster.add_node(num_cpus=1, node_ip_address=SECOND)
+        return partial(cluster.remove_node, node, allow_graceful=False)
+
+    try:
+        yield cluster.address, add_node
+    finally:
+        cluster.shutdown()
 
 
 def is_up(node: Command) -> bool:

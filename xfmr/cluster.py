@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -103,10 +102,14 @@ def map_groups(
 ) -> Iterator[pa.Table]:
     """Apply a function to each item on the cluster and yield its tables as they come, in any order.
 
+    One actor a CPU does the work; there are more of them when the cluster grows. Each is sent its next item before it
+    has finished the last: between Ray Data's tasks a core waits 0.17 s for the driver, where an item takes 2 s of it
+    (Ray 2.60, two cores).
+
     Args:
-        function: Takes one item, gives one table of the same schema for all. A class is made once in each of a pool
-            of actors, one a CPU, from ``constructor_args``, and its instance is called.
-        items: What to work on, such as group names; each is one task.
+        function: Takes one item, gives one table of the same schema for all. A class is made once in each actor, from
+            ``constructor_args``, and its instance is called.
+        items: What to work on, such as group names.
         constructor_args: Arguments of the class.
         share_gpus: Whether all that run at a time share the GPUs, where there are any and CuPy to use them.
 
@@ -114,34 +117,25 @@ def map_groups(
         XfmrError: That the function raised, or where a worker was lost and could not be replaced.
     """
     source: ray.data.Dataset = ray.data.from_items([{"item": item} for item in items], override_num_blocks=len(items))
-    options: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": 1}
+    pool = ray.data.ActorPoolStrategy(min_size=min(n_cpus(), len(items)), max_size=len(items))
+    options: dict[str, Any] = {"batch_size": 1, "batch_format": "numpy", "num_cpus": 1, "compute": pool}
     if share_gpus and n_gpus() and find_spec("cupy"):
         options["num_gpus"] = n_gpus() / n_cpus()
-    if isinstance(function, type):
-        pool = ray.data.ActorPoolStrategy(size=min(n_cpus(), len(items)))
-        dataset = source.map_batches(
-            _Worker, fn_constructor_args=(function, constructor_args), compute=pool, **options
-        )
-    else:
-        dataset = source.map_batches(partial(_on_item, function=function), **options)
+    dataset = source.map_batches(_Worker, fn_constructor_args=(function, constructor_args), **options)
     try:
         yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     except Exception as error:
         raise (user_error(error) or _lost_worker(error) or error) from None
 
 
-def _on_item(batch: dict[str, Any], function: GroupFunction) -> pa.Table:
-    return function(str(batch["item"][0]))
-
-
 class _Worker:
-    """An actor's instance of the class given to :func:`map_groups`."""
+    """An actor's own copy of the function given to :func:`map_groups`, or instance of the class."""
 
-    def __init__(self, kind: type[Any], args: tuple[Any, ...]) -> None:
-        self._function: GroupFunction = kind(*args)
+    def __init__(self, function: GroupFunction | type[Any], args: tuple[Any, ...]) -> None:
+        self._function: GroupFunction = function(*args) if isinstance(function, type) else function
 
     def __call__(self, batch: dict[str, Any]) -> pa.Table:
-        return _on_item(batch, self._function)
+        return self._function(str(batch["item"][0]))
 
 
 def user_error(error: BaseException | None) -> XfmrError | None:

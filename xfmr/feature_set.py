@@ -24,6 +24,8 @@ from xfmr.storage import Store
 from xfmr.threads import in_threads
 
 SUCCESS = "features/_SUCCESS.json"
+FOLDERS = ("features", "quarantine", "ledger")
+"""Where a run keeps its groups."""
 
 
 def feature_file(group: str) -> str:
@@ -77,6 +79,7 @@ def close(store: Store, *, made_with: Mapping[str, Any] | None = None, only_set:
     if only_set:
         ledger.forget_other_sets()
     _remove_unplanned(ledger)
+    store.sweep(*FOLDERS)  # what the writers of a lost node have left
     return counts
 
 

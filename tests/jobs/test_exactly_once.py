@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from archives import Run, fleet_files, long_archive, write_archive
+from clusters import growing_cluster
 from disks import SmallDisk
 from processes import Command, featurize_command, outputs, wait_for
-from ray.cluster_utils import Cluster
 
 from jobs.groups import process
 from xfmr.feature_set import close
@@ -119,31 +117,15 @@ def test_a_worker_that_dies_once(tmp_path: Path, signed: bool, as_actor: bool) -
     assert outputs(tmp_path / "run") == outputs(tmp_path / "undisturbed")
 
 
-@contextmanager
-def cluster_of_two() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Start a cluster of two nodes, a CPU each; the answer is its address, and how to lose the second node."""
-    # On loopback, but not at 127.0.0.1, which Ray takes for the machine's outer address.
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.2", "include_dashboard": False},
-    )
-    try:
-        node = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.3")
-        yield cluster.address, partial(cluster.remove_node, node, allow_graceful=False)
-    finally:
-        cluster.shutdown()
-
-
 def test_a_node_is_lost(archive: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with (
-        cluster_of_two() as (address, lose_node),
-        featurize_command(archive, run, tmp_path / "log", env={"RAY_ADDRESS": address}) as job,
-    ):
-        assert wait_for(lambda: receipts(run) >= 3, seconds=60)
-        lose_node()
-        assert receipts(run) < N_GROUPS, "the node was lost too late"
-        status, words = job.finish()
+    with growing_cluster() as (address, add_node):
+        lose_node = add_node()
+        with featurize_command(archive, run, tmp_path / "log", env={"RAY_ADDRESS": address}) as job:
+            assert wait_for(lambda: receipts(run) >= 3, seconds=60)
+            lose_node()
+            assert receipts(run) < N_GROUPS, "the node was lost too late"
+            status, words = job.finish()
     assert status == 0, words
     assert outputs(run) == undisturbed
 

@@ -33,6 +33,7 @@ def rows_of(features: FeatureSet) -> pa.Table:
     return rows.sort_by([("path", "ascending"), ("line", "ascending")])
 
 
+@pytest.mark.slow
 def test_killed_half_way_and_then_to_the_end(bucket: str, object_store: ObjectStore, tmp_path: Path) -> None:
     local, log = long_archive(tmp_path / "archive", n_files=40), tmp_path / "log"
     archive, run = object_store.upload(local, f"{bucket}/archive"), Store(f"{bucket}/run")
