@@ -27,9 +27,9 @@ import ray
 from bench.processes import Sample, watch
 from jobs.featurize import featurize, rows_of
 from xfmr.archive import list_archive
-from xfmr.feature_set import update_plan
-from xfmr.featurizer import GroupFeaturizer
-from xfmr.ledger import Ledger
+from xfmr.archive.ledger import Ledger
+from xfmr.featurizing.feature_set import update_plan
+from xfmr.featurizing.featurizer import GroupFeaturizer
 from xfmr.settings import Settings
 from xfmr.synth import FleetSpec, write_fleet
 

@@ -3,21 +3,21 @@
 import numpy as np
 import pyarrow as pa
 
-from xfmr.cleaning import clean
 from xfmr.detectors import Detector
 from xfmr.detectors.bank import fit_bank
 from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
 from xfmr.folds import FoldedHistory
-from xfmr.harmonics import hum_views
 from xfmr.history import History, clean_by_view
-from xfmr.inputs import ModelInputs, record_times, sensor_keys
+from xfmr.inputs.model import ModelInputs, record_times, sensor_keys
+from xfmr.inputs.views import View, spectra
 from xfmr.normal import Standardiser
+from xfmr.normal.cleaning import clean
+from xfmr.normal.harmonics import hum_views
 from xfmr.pretrained import Pretrained
 from xfmr.schema import IDENTITY_COLUMNS
 from xfmr.training.loop import Schedule, train_alone
 from xfmr.training.options import DEFAULT_FOLDS, EnsembleSettings, PretrainSettings, SvddSettings, VaeSettings
-from xfmr.views import View, spectra
 
 
 def fit_ours(past: pa.Table, *, rate_hz: float, seed: int) -> dict[str, Detector]:

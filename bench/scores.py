@@ -19,8 +19,8 @@ import pyarrow as pa
 from jobs.score import publish
 from xfmr.cluster import cluster
 from xfmr.published import Models
-from xfmr.score_parts import ScoreParts
-from xfmr.score_sets import ScoreSet, read_scores, read_sensor
+from xfmr.scores.parts import ScoreParts
+from xfmr.scores.sets import ScoreSet, read_scores, read_sensor
 from xfmr.settings import Settings
 from xfmr.storage import Store
 

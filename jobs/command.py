@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from xfmr.errors import XfmrError
-from xfmr.lease import sole_driver
 from xfmr.settings import Settings, read_settings
+from xfmr.storage.lease import sole_driver
 
 S = TypeVar("S", bound=Settings)
 

@@ -20,8 +20,8 @@ from xfmr.labels import read_labels
 from xfmr.progress import say
 from xfmr.published import Models
 from xfmr.report import detection_curves
-from xfmr.score_sets import read_scores
-from xfmr.scoring import load_detector
+from xfmr.scores.scoring import load_detector
+from xfmr.scores.sets import read_scores
 from xfmr.settings import EvaluateSettings
 
 

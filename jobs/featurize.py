@@ -17,8 +17,8 @@ from jobs.groups import list_files, plan, process
 from jobs.preview import show_plan
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
-from xfmr.feature_set import close
-from xfmr.featurizer import VALUE_COLUMNS, FeatureRows, GroupFeaturizer
+from xfmr.featurizing.feature_set import close
+from xfmr.featurizing.featurizer import VALUE_COLUMNS, FeatureRows, GroupFeaturizer
 from xfmr.progress import say
 from xfmr.settings import FeaturizeSettings, Settings, feature_settings, save_settings
 

@@ -12,13 +12,13 @@ import sys
 
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
-from xfmr.feature_set import FeatureSet
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.labels import check_disjoint, match_records, read_labels
 from xfmr.pretrained import STAGE, Pretrained
 from xfmr.progress import say
 from xfmr.published import Models, key_of
-from xfmr.score_sets import read_scores
-from xfmr.scoring import load_detector
+from xfmr.scores.scoring import load_detector
+from xfmr.scores.sets import read_scores
 from xfmr.settings import Settings, save_settings
 from xfmr.supervision import judge, supervise, train_classifier
 from xfmr.training.loop import Schedule

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from xfmr.archive import ArchiveFile, list_archive
+from xfmr.archive.ledger import Ledger
+from xfmr.archive.plan import Group, numbered, uncounted
+from xfmr.archive.reading import count_newlines
 from xfmr.cluster import cluster, map_groups
-from xfmr.feature_set import FOLDERS, update_plan
-from xfmr.ledger import Ledger
-from xfmr.plan import Group, numbered, uncounted
+from xfmr.featurizing.feature_set import FOLDERS, update_plan
 from xfmr.progress import progress, say
-from xfmr.reading import count_newlines
 from xfmr.storage import Store
 
 

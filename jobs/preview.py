@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 
 from jobs.groups import list_files
-from xfmr.estimate import Estimate, duration, estimate
-from xfmr.feature_set import update_plan
-from xfmr.featurizer import FeatureRows
-from xfmr.plan import plan_groups
+from xfmr.archive.plan import plan_groups
+from xfmr.featurizing.estimate import Estimate, duration, estimate
+from xfmr.featurizing.feature_set import update_plan
+from xfmr.featurizing.featurizer import FeatureRows
 from xfmr.progress import say
 from xfmr.settings import Settings
 

@@ -15,14 +15,14 @@ import pandas as pd
 
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster, map_groups, n_cpus
-from xfmr.feature_set import FeatureSet
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.labels import KEY, review_queue
 from xfmr.progress import progress, say
 from xfmr.published import Models, key_of
 from xfmr.report import score_distribution
-from xfmr.score_parts import GroupScorer, ScoreParts, SensorWriter, n_ranges
-from xfmr.score_sets import FIGURE_FILE, ScoreSet
-from xfmr.scoring import load_detector, thresholds_of
+from xfmr.scores.parts import GroupScorer, ScoreParts, SensorWriter, n_ranges
+from xfmr.scores.scoring import load_detector, thresholds_of
+from xfmr.scores.sets import FIGURE_FILE, ScoreSet
 from xfmr.settings import Settings, save_settings
 from xfmr.thresholds import pseudo_labels
 

@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from xfmr.archive import list_archive
-from xfmr.feature_set import Counts, FeatureSet, close, quarantine_file, update_plan
-from xfmr.featurizer import FeatureRows, GroupFeaturizer
-from xfmr.ledger import Ledger
-from xfmr.plan import Group, numbered, uncounted
-from xfmr.reading import count_newlines
+from xfmr.archive import ArchiveFile, list_archive
+from xfmr.archive.ledger import Ledger
+from xfmr.archive.plan import Group, numbered, uncounted
+from xfmr.archive.reading import count_newlines
+from xfmr.featurizing.feature_set import Counts, FeatureSet, close, quarantine_file, update_plan
+from xfmr.featurizing.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.storage import Store
 
 SAMPLE_RATE_HZ = 8192.0
 N_VALUES = 256
 START = datetime(2024, 3, 1, 8, tzinfo=UTC)
+MB = 1_000_000
 
 
 def time_at(minute: int) -> datetime:
@@ -40,6 +41,11 @@ def line(sensor: str, minute: int, signal: int | list[float]) -> bytes:
     return json.dumps(
         {"data_time": time_at(minute).isoformat(), "sensor_id": sensor, "signal_value": values}
     ).encode()
+
+
+def many(n: int, size: int, *, first: int = 0) -> list[ArchiveFile]:
+    """Return listed files of one size; there are none such on disk."""
+    return [ArchiveFile("", f"f{i:04}.json", size, 7) for i in range(first, first + n)]
 
 
 def write_archive(folder: Path, files: Mapping[str, Iterable[bytes]]) -> Path:

@@ -12,16 +12,16 @@ from archives import Run, time_at
 from xfmr.classifier import FaultClassifier
 from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.deep import DeepDetector
-from xfmr.inputs import ModelInputs, sensor_keys
+from xfmr.inputs.model import ModelInputs, sensor_keys
+from xfmr.inputs.views import View, spectra
 from xfmr.models.members import SphereDistance
 from xfmr.models.networks import EMBEDDING_SIZE, Classifier, build_encoder
 from xfmr.published import Models
 from xfmr.schema import LOG_SPECTRUM_SIZE, SCORES
-from xfmr.score_parts import ScoreParts, SensorWriter
-from xfmr.score_sets import ScoreSet
+from xfmr.scores.parts import ScoreParts, SensorWriter
+from xfmr.scores.sets import ScoreSet
 from xfmr.storage import Store
 from xfmr.thresholds import Thresholds
-from xfmr.views import View, spectra
 
 SHAPE = (LOG_SPECTRUM_SIZE,)
 HISTORY = np.array([-2, 1])

@@ -36,12 +36,19 @@ def reachable(path: Path) -> set[str]:
     waiting = [path]
     while waiting:
         for name in imports(waiting.pop()):
-            for module in (name, name.rpartition(".")[0]):
-                file = ROOT / (module.replace(".", "/") + ".py")
-                if file.is_file() and relative(file) not in found:
+            for file in files_of(name):
+                if relative(file) not in found:
                     found.add(relative(file))
                     waiting.append(file)
     return found
+
+
+def files_of(name: str) -> list[Path]:
+    """Return the files that are run when a module, or a name in one, is imported: its packages' own as well."""
+    parts = name.split(".")
+    places = [ROOT.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)]
+    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+    return [file for file in files if file.is_file()]
 
 
 def parameters(path: Path) -> set[str]:

@@ -14,7 +14,7 @@ from xfmr.archive import list_archive
 from xfmr.diagnosis import GroupDiagnoser, Instruments, check_output, merge, write_output
 from xfmr.errors import XfmrError
 from xfmr.evaluation import read_diagnoses
-from xfmr.feature_set import close, update_plan
+from xfmr.featurizing.feature_set import close, update_plan
 from xfmr.published import Models
 from xfmr.schema import DIAGNOSES, LOG_SPECTRUM_SIZE
 

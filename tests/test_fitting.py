@@ -11,12 +11,12 @@ from xfmr.detectors.deep import DeepDetector
 from xfmr.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
 from xfmr.folds import FoldedHistory
 from xfmr.history import History
-from xfmr.inputs import ModelInputs, sensor_keys
+from xfmr.inputs.model import ModelInputs, sensor_keys
+from xfmr.inputs.views import View, spectra
 from xfmr.pretrained import Pretrained
 from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
 from xfmr.training.loop import Schedule, train_alone
 from xfmr.training.options import PretrainSettings, SvddSettings, VaeSettings
-from xfmr.views import View, spectra
 
 N_FOLDS = 3
 SCHEDULE = Schedule(epochs=40, batch_size=32, seed=0)

@@ -11,7 +11,7 @@ from fitted import classifier, inputs_of
 
 import xfmr.supervision
 from xfmr.errors import XfmrError
-from xfmr.inputs import ModelInputs
+from xfmr.inputs.model import ModelInputs
 from xfmr.labels import KEY, part_of
 from xfmr.supervision import (
     SOME_FAULT,

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xfmr.inputs import ModelInputs
+from xfmr.inputs.model import ModelInputs
 from xfmr.models.checkpoint import StoredModel, from_bytes, to_bytes
 from xfmr.models.inference import run_network
 from xfmr.models.networks import Classifier, build_encoder

@@ -11,13 +11,13 @@ import pyarrow as pa
 from xfmr.classifier import FaultClassifier
 from xfmr.detectors import detector_from_bytes
 from xfmr.errors import XfmrError
-from xfmr.feature_set import FeatureSet
 from xfmr.features import N_SAMPLES
-from xfmr.featurizer import Batch, FeatureRows, GroupFeaturizer
+from xfmr.featurizing.feature_set import FeatureSet
+from xfmr.featurizing.featurizer import Batch, FeatureRows, GroupFeaturizer
 from xfmr.published import Models
 from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS
-from xfmr.score_sets import ScoreSet, read_current
-from xfmr.scoring import with_pseudo_labels
+from xfmr.scores.scoring import with_pseudo_labels
+from xfmr.scores.sets import ScoreSet, read_current
 from xfmr.storage import Store
 from xfmr.thresholds import Thresholds
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfmr.history import History
-from xfmr.inputs import ModelInputs
-from xfmr.normal import SensorKey, rows_by_sensor
-from xfmr.views import input_shape
+from xfmr.inputs.model import ModelInputs
+from xfmr.inputs.views import input_shape
+from xfmr.normal.standardise import SensorKey, rows_by_sensor
 
 
 def time_folds(keys: Sequence[SensorKey], ids: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:

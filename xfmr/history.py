@@ -17,15 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from xfmr.cleaning import clean
-from xfmr.daytime import Times
 from xfmr.errors import XfmrError
-from xfmr.feature_set import FeatureSet
-from xfmr.harmonics import HARMONIC_COLUMNS, HumView
-from xfmr.inputs import ModelInputs
-from xfmr.normal import SensorKey, Standardiser
+from xfmr.featurizing.feature_set import FeatureSet
+from xfmr.inputs.model import ModelInputs
+from xfmr.inputs.views import View, spectra
+from xfmr.normal.cleaning import clean
+from xfmr.normal.daytime import Times
+from xfmr.normal.harmonics import HARMONIC_COLUMNS, HumView
+from xfmr.normal.standardise import SensorKey, Standardiser
 from xfmr.schema import IDENTITY_COLUMNS
-from xfmr.views import View, spectra
 
 RecordIds = NDArray[np.int64]
 
@@ -35,7 +35,7 @@ class History:
     """Values to learn from, ordered by sensor and time whatever the grouping of the archive.
 
     Args:
-        values: What :meth:`xfmr.views.View.read` gives, n rows.
+        values: What :meth:`xfmr.inputs.views.View.read` gives, n rows.
         rows: Each row's identity, :data:`xfmr.schema.IDENTITY_COLUMNS`.
     """
 

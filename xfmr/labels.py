@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xfmr.errors import XfmrError
-from xfmr.feature_set import FeatureSet
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.history import RecordIds
 from xfmr.schema import DIAGNOSES
 from xfmr.storage import Store

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from xfmr.errors import XfmrError
 from xfmr.folds import FoldedHistory
-from xfmr.inputs import ModelInputs
+from xfmr.inputs.model import ModelInputs
+from xfmr.inputs.views import View
 from xfmr.models.checkpoint import StoredModel, from_bytes, to_bytes
 from xfmr.published import Models
 from xfmr.training.options import Objective
-from xfmr.views import View
 
 STAGE = "pretrain"
 

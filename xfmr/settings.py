@@ -25,7 +25,7 @@ from pydantic_settings import (
 
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
-from xfmr.feature_set import settings_of
+from xfmr.featurizing.feature_set import settings_of
 from xfmr.storage import Store, absolute_uri
 from xfmr.thresholds import Method
 from xfmr.training.combinations import DETECTORS, check_combination, describe_detectors

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from xfmr.feature_set import FeatureSet
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.folds import FoldedHistory
-from xfmr.harmonics import hum_views
 from xfmr.history import CleanHistory, RecordIds, load_bank_history, load_clean_history
+from xfmr.inputs.views import View
 from xfmr.labels import held_out_ids, read_labels
+from xfmr.normal.harmonics import hum_views
 from xfmr.settings import Settings
-from xfmr.views import View
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from xfmr.classifier import FaultClassifier
 from xfmr.errors import XfmrError
-from xfmr.feature_set import FeatureSet
-from xfmr.inputs import ModelInputs
+from xfmr.featurizing.feature_set import FeatureSet
+from xfmr.inputs.model import ModelInputs
 from xfmr.labels import KEY, NORMAL, check_disjoint, split
 from xfmr.models.checkpoint import StoredModel
 from xfmr.models.inference import run_network

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pytest
 
 from xfmr import features
-from xfmr.daytime import DailyProfile
 from xfmr.detectors import detector_from_bytes
 from xfmr.detectors.bank import BankDetector, fit_bank
 from xfmr.detectors.known import Rows
 from xfmr.errors import XfmrError
-from xfmr.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.history import CleanHistory, History, clean_by_view
-from xfmr.inputs import record_times, sensor_keys
+from xfmr.inputs.model import record_times, sensor_keys
+from xfmr.normal.daytime import DailyProfile
+from xfmr.normal.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.schema import fixed_size_column
 
 RATE_HZ = 8192.0

@@ -12,12 +12,12 @@ from xfmr.detectors.deep import DeepDetector
 from xfmr.errors import XfmrError
 from xfmr.folds import FoldedHistory
 from xfmr.history import History
-from xfmr.inputs import ModelInputs, sensor_keys
+from xfmr.inputs.model import ModelInputs, sensor_keys
+from xfmr.inputs.views import View
 from xfmr.models.members import ReconstructionError, SphereDistance, build_member
 from xfmr.models.networks import build_encoder
 from xfmr.normal import level_free
 from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
-from xfmr.views import View
 
 SENSORS = (("", "变压器-1"), ("", "s2"))
 SHAPE = (LOG_SPECTRUM_SIZE,)

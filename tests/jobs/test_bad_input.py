@@ -23,7 +23,7 @@ from jobs.pipeline import pipeline
 from jobs.pretrain import pretrain
 from jobs.score import score
 from xfmr.published import Models
-from xfmr.score_sets import CURRENT, read_scores
+from xfmr.scores.sets import CURRENT, read_scores
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")

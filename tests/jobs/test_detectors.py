@@ -16,7 +16,7 @@ from xfmr.detectors.deep import DeepDetector
 from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.errors import XfmrError
 from xfmr.published import Models
-from xfmr.scoring import load_detector
+from xfmr.scores.scoring import load_detector
 from xfmr.settings import Settings
 from xfmr.training.combinations import DETECTORS
 from xfmr.training.loop import train_alone

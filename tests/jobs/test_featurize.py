@@ -11,10 +11,10 @@ from processes import featurize_command, outputs, wait_for
 from jobs.featurize import featurize, main
 from jobs.groups import process
 from xfmr.archive import ArchiveFile
+from xfmr.archive.plan import Group
 from xfmr.errors import XfmrError
-from xfmr.feature_set import SUCCESS, Counts, FeatureSet
-from xfmr.featurizer import FeatureRows, GroupFeaturizer
-from xfmr.plan import Group
+from xfmr.featurizing.feature_set import SUCCESS, Counts, FeatureSet
+from xfmr.featurizing.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.settings import SETTINGS_FILE, FeaturizeSettings, Settings
 from xfmr.storage import Store
 

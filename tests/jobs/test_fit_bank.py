@@ -7,10 +7,10 @@ import pytest
 from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_archive
 
 from jobs.fit_detector import fit_detector
-from xfmr.harmonics import HARMONIC_COLUMNS
 from xfmr.labels import held_out_ids, read_labels
+from xfmr.normal.harmonics import HARMONIC_COLUMNS
 from xfmr.published import Models
-from xfmr.scoring import load_detector
+from xfmr.scores.scoring import load_detector
 from xfmr.settings import Settings
 
 COLUMNS = ("signal", *HARMONIC_COLUMNS)

@@ -11,11 +11,11 @@ from processes import Command, featurize_command, wait_for
 from s3 import ObjectStore
 
 from xfmr.evaluation import read_diagnoses
-from xfmr.feature_set import FeatureSet
-from xfmr.featurizer import VALUE_COLUMNS
-from xfmr.lease import LEASE
-from xfmr.score_sets import read_scores
+from xfmr.featurizing.feature_set import FeatureSet
+from xfmr.featurizing.featurizer import VALUE_COLUMNS
+from xfmr.scores.sets import read_scores
 from xfmr.storage import Store
+from xfmr.storage.lease import LEASE
 from xfmr.synth import FleetSpec, write_fleet
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from xfmr.inputs.views import input_shape, packed
 from xfmr.models import inference
 from xfmr.models.inference import run_network
 from xfmr.models.losses import reconstruction_loss
@@ -20,7 +21,6 @@ from xfmr.models.networks import (
     to_inputs,
 )
 from xfmr.training.options import Branch
-from xfmr.views import input_shape, packed
 
 SHAPES: dict[Branch, tuple[int, ...]] = {
     "spectrum": (451,),

@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from xfmr.detectors.known import KnownView, Rows, learn_view
-from xfmr.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.history import CleanHistory
-from xfmr.inputs import record_times, sensor_keys
+from xfmr.inputs.model import record_times, sensor_keys
 from xfmr.models.checkpoint import StoredModel, to_bytes
-from xfmr.neighbours import thinned
 from xfmr.normal import SensorKey, as_sensors, rows_by_sensor
+from xfmr.normal.harmonics import HARMONIC_COLUMNS, hum_views
+from xfmr.normal.neighbours import thinned
 
 # Sigmas that a record pays for being explained by its quieter parts alone. Of 1 to 4, 2 and 3 do best on three
 # synthetic fleets, where AUC rises from .984 to .996; the gearbox's tooth, which knocks as well, falls from .996 to
@@ -109,7 +109,7 @@ def fit_bank(clean: CleanHistory, *, mains_hz: float, sample_rate_hz: float, siz
     """Fit a bank to a history.
 
     Args:
-        clean: What :func:`xfmr.history.load_bank_history` gives for :func:`xfmr.harmonics.hum_views`.
+        clean: What :func:`xfmr.history.load_bank_history` gives for :func:`xfmr.normal.harmonics.hum_views`.
         mains_hz: Mains frequency in Hz.
         sample_rate_hz: Sampling rate in Hz.
         size: Records that the bank keeps, shared out over the sensors; at least 10 of each.

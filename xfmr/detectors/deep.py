@@ -13,7 +13,7 @@ from torch import nn
 
 from xfmr.detectors.calibration import Calibration
 from xfmr.folds import FoldedHistory
-from xfmr.inputs import ModelInputs, sensor_keys
+from xfmr.inputs.model import ModelInputs, sensor_keys
 from xfmr.models.checkpoint import StoredModel, to_bytes
 from xfmr.models.inference import run_network
 from xfmr.models.members import MemberKind, build_member

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xfmr.daytime import DailyProfile, Times
 from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.space import Distances, HealthySpace, held_out_distances
-from xfmr.harmonics import HumView
 from xfmr.normal import SensorKey, Standardiser, as_sensors
-from xfmr.whitening import whitener
+from xfmr.normal.daytime import DailyProfile, Times
+from xfmr.normal.harmonics import HumView
+from xfmr.normal.whitening import whitener
 
 # Noise levels of the copies, below the signal; between two of them a record is at most 2.5 dB from one.
 NOISE_LEVELS_DB = (30.0, 25.0, 20.0, 15.0)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfmr.folds import time_folds
-from xfmr.neighbours import NEIGHBOURS, mean_squared_distance, thinned
 from xfmr.normal import SensorKey, rows_by_sensor
-from xfmr.whitening import sensor_means, whitener
+from xfmr.normal.neighbours import NEIGHBOURS, mean_squared_distance, thinned
+from xfmr.normal.whitening import sensor_means, whitener
 
 _FOLDS = 5
 

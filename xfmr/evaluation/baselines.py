@@ -16,14 +16,14 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
 from xfmr.evaluation.quality import Verdicts
-from xfmr.feature_set import FeatureSet
-from xfmr.inputs import sensor_keys
+from xfmr.featurizing.feature_set import FeatureSet
+from xfmr.inputs.model import sensor_keys
+from xfmr.inputs.views import spectra
 from xfmr.labels import KEY
 from xfmr.normal import Standardiser
-from xfmr.scoring import thresholds_of
+from xfmr.scores.scoring import thresholds_of
 from xfmr.storage import Store
 from xfmr.thresholds import Method
-from xfmr.views import spectra
 
 # The one-class SVM's time grows with the square of its history, so the plain detectors see at most this much of it.
 MAX_HISTORY = 20_000

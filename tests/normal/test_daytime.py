@@ -1,0 +1,60 @@
+"""What is usual at an hour: only what comes daily, for that sensor, at that hour."""
+
+import numpy as np
+
+from xfmr.normal.daytime import DailyProfile
+
+A, B = ("", "a"), ("north", "a")
+
+
+def fortnight(sensor=A, *, days=14, minutes=45):
+    times = np.datetime64("2024-06-03") + np.arange(0, days * 24 * 60, minutes).astype("timedelta64[m]")
+    return [sensor] * len(times), times
+
+
+def hours(times):
+    return times.astype("datetime64[h]").astype(int) % 24
+
+
+def noise(times):
+    return 0.1 * np.random.default_rng(0).standard_normal(len(times))
+
+
+def test_an_evening_that_comes_daily_is_usual_at_that_hour_and_sensor():
+    keys, times = fortnight()
+    others, _ = fortnight(B)
+    evening = (hours(times) >= 18) & (hours(times) < 22)
+    values = noise(times) + 3.0 * evening
+    profile = DailyProfile.fit(np.concatenate([values, noise(times)]), keys + others, np.tile(times, 2))
+    usual = profile.apply(keys, times)
+    np.testing.assert_allclose(usual[evening], 3, atol=0.2)
+    assert usual[(hours(times) > 5) & (hours(times) < 15)].max() < 0.2
+    assert profile.apply(others, times).max() < 0.2
+    assert not profile.apply([("", "unknown")] * len(times), times).any()
+
+
+def test_a_fault_of_some_days_or_of_some_records_is_not_usual():
+    keys, times = fortnight()
+    lasting = (times > np.datetime64("2024-06-08")) & (times < np.datetime64("2024-06-12"))
+    scattered = np.random.default_rng(1).random(len(times)) < 0.1
+    assert DailyProfile.fit(noise(times) + 9 * (lasting | scattered), keys, times).apply(keys, times).max() < 0.3
+
+
+def test_two_days_tell_nothing():
+    keys, times = fortnight(days=2)
+    evening = hours(times) >= 18
+    assert DailyProfile.fit(noise(times) + 9 * evening, keys, times).sensors == ()
+
+
+def test_a_quiet_hour_is_no_debt():
+    keys, times = fortnight()
+    profile = DailyProfile.fit(noise(times) - 5.0 * (hours(times) < 6), keys, times)
+    assert profile.apply(keys, times).min() == 0
+
+
+def test_neither_order_nor_resolution_matters():
+    keys, times = fortnight()
+    values, order = noise(times) + (hours(times) > 20), np.random.default_rng(2).permutation(len(times))
+    one = DailyProfile.fit(values, keys, times)
+    other = DailyProfile.fit(values[order], keys, times[order].astype("datetime64[ns]"))
+    np.testing.assert_array_equal(one.excess, other.excess)

@@ -1,0 +1,165 @@
+"""What is learned from a history to bring a record's values to the scale that a network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfmr.features import RASTER_SIZE, raster_image
+from xfmr.normal import MIN_HISTORY, SensorKey, robust_statistics, rows_by_sensor, statistics_rows
+from xfmr.normal.neighbours import thinned
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# A byte of a standardised image: this many steps a robust sigma, up to 8 of them to either side of the middle.
+STEPS_PER_SIGMA = 16
+MIDDLE = 128
+# Records that a sensor's statistics are taken of, at most: an image is a sample of each row by itself.
+_ENOUGH = 200
+# Images scaled at once: in float32 they take four times the memory that they are held in.
+_CHUNK = 128
+
+
+class Scaler(Protocol):
+    """Learned once, kept with the model, and applied alike wherever records are read."""
+
+    @property
+    def sensors(self) -> tuple[SensorKey, ...]:
+        """The sensors that have statistics of their own."""
+        ...
+
+    @classmethod
+    def fit(cls, values: NDArray[Any], keys: Sequence[SensorKey]) -> Scaler:
+        """Learn from a history (n, ...) and each row's sensor."""
+        ...
+
+    @classmethod
+    def restore(cls, sensors: tuple[SensorKey, ...], arrays: Arrays) -> Scaler:
+        """Rebuild from :attr:`sensors` and :meth:`arrays`."""
+        ...
+
+    def apply(self, values: NDArray[Any], keys: Sequence[SensorKey]) -> NDArray[Any]:
+        """Scale values (n, ...)."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was learned, for a model's file."""
+        ...
+
+
+class Unscaled:
+    """Nothing is learned: images that are scaled one by one."""
+
+    sensors: tuple[SensorKey, ...] = ()
+
+    @classmethod
+    def fit(cls, values: NDArray[Any], keys: Sequence[SensorKey]) -> Unscaled:
+        """Learn nothing."""
+        return cls()
+
+    @classmethod
+    def restore(cls, sensors: tuple[SensorKey, ...], arrays: Arrays) -> Unscaled:
+        """Rebuild from nothing."""
+        return cls()
+
+    def apply(self, values: NDArray[Any], keys: Sequence[SensorKey]) -> NDArray[Any]:
+        """Return the values as they are."""
+        return values
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return nothing."""
+        return {}
+
+
+@dataclass(frozen=True)
+class RasterRange:
+    """Draws Zerone as raster images within the range of a history; no sensor has a range of its own.
+
+    Args:
+        low: Smallest value of each of the 1200, shape (1200,).
+        high: Largest value, shape (1200,).
+    """
+
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+
+    @property
+    def sensors(self) -> tuple[SensorKey, ...]:
+        """None has statistics of its own."""
+        return ()
+
+    @classmethod
+    def fit(cls, values: NDArray[np.float32], keys: Sequence[SensorKey]) -> RasterRange:
+        """Learn the range of each value of a history (n, 1200)."""
+        return cls(values.min(axis=0), values.max(axis=0))
+
+    @classmethod
+    def restore(cls, sensors: tuple[SensorKey, ...], arrays: Arrays) -> RasterRange:
+        """Rebuild from :meth:`arrays`."""
+        return cls(arrays["low"], arrays["high"])
+
+    def apply(self, values: NDArray[np.float32], keys: Sequence[SensorKey]) -> NDArray[np.uint8]:
+        """Draw Zerone vectors (n, 1200) as images, uint8 (n, 3, 150, 150)."""
+        images = np.empty((len(values), 3, RASTER_SIZE, RASTER_SIZE), np.uint8)
+        for start in range(0, len(values), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            images[part] = np.rint(raster_image(values[part], low=self.low, high=self.high) * 255)
+        return images
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the range."""
+        return {"low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class RowStandardiser:
+    """Measures each row of an image in robust sigmas of its sensor: a row is a frequency, a column a moment.
+
+    Moments have nothing in common from record to record, so the statistics of a row are of all its pixels.
+
+    Args:
+        sensors: The k sensors with a history of their own.
+        median: Shape (k + 1, 3, S); the last is the fleet's.
+        scale: Shape (k + 1, 3, S), positive.
+    """
+
+    sensors: tuple[SensorKey, ...]
+    median: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, values: NDArray[np.uint8], keys: Sequence[SensorKey]) -> RowStandardiser:
+        """Learn the statistics of the images (n, 3, S, S) of a history, n > 0."""
+        own = {key: rows for key, rows in sorted(rows_by_sensor(keys).items()) if len(rows) >= MIN_HISTORY}
+        members = [*own.values(), np.arange(len(values))]
+        median, scale = zip(*(_row_statistics(values[thinned(rows, _ENOUGH)]) for rows in members), strict=True)
+        return cls(tuple(own), np.stack(median), np.stack(scale))
+
+    @classmethod
+    def restore(cls, sensors: tuple[SensorKey, ...], arrays: Arrays) -> RowStandardiser:
+        """Rebuild from :attr:`sensors` and :meth:`arrays`."""
+        return cls(sensors, arrays["median"], arrays["scale"])
+
+    def apply(self, values: NDArray[np.uint8], keys: Sequence[SensorKey]) -> NDArray[np.uint8]:
+        """Standardise images (n, 3, S, S): 128 is the row's median, 16 steps are a sigma, cut at 8 of them."""
+        row, scaled = statistics_rows(self.sensors, keys), np.empty_like(values)
+        for start in range(0, len(values), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            sigmas = (values[part] - self.median[row[part], ..., None]) / self.scale[row[part], ..., None]
+            scaled[part] = np.rint(MIDDLE + STEPS_PER_SIGMA * sigmas).clip(0, 255)
+        return scaled
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the statistics."""
+        return {"median": self.median, "scale": self.scale}
+
+
+def _row_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the median and the scale of each row: (n, 3, S, S) -> (3, S) twice."""
+    pixels = images.transpose(0, 3, 1, 2).reshape(-1, images.shape[1] * images.shape[2]).astype(np.float32)
+    median, scale = robust_statistics(pixels)
+    return median.reshape(images.shape[1:3]), scale.reshape(images.shape[1:3])

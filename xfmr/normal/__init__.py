@@ -1,0 +1,27 @@
+"""What is normal for each sensor: its statistics, its usual hours, and a history cleaned of what is not."""
+
+from xfmr.normal.standardise import (
+    CLIP,
+    MAD_TO_SIGMA,
+    MIN_HISTORY,
+    SensorKey,
+    Standardiser,
+    as_sensors,
+    level_free,
+    robust_statistics,
+    rows_by_sensor,
+    statistics_rows,
+)
+
+__all__ = [
+    "CLIP",
+    "MAD_TO_SIGMA",
+    "MIN_HISTORY",
+    "SensorKey",
+    "Standardiser",
+    "as_sensors",
+    "level_free",
+    "robust_statistics",
+    "rows_by_sensor",
+    "statistics_rows",
+]
