@@ -1,31 +1,19 @@
-"""What a run was asked for: read from flags, a YAML file and the run itself, validated once, written back whole.
-
-A setting is taken from the first of: the command line, ``--config FILE.yaml``, ``RUN/settings.yaml``, its default.
-Only flags and YAML files count; the environment is not read.
-"""
+"""What a run may be asked for: each setting with its default, its bounds and the words that --help has for it."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
-    CliApp,
-    CliSettingsSource,
     CliToggleFlag,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import settings_of
 from xfmr.storage import Store, absolute_uri
 from xfmr.thresholds import Method
 from xfmr.training.combinations import DETECTORS, check_combination, describe_detectors
@@ -41,14 +29,6 @@ from xfmr.training.options import (
     SvddSettings,
     VaeSettings,
 )
-
-SETTINGS_FILE = "settings.yaml"
-
-# What a row of features depends on. Each choice of them makes a set of its own.
-FEATURE_SETTINGS = ("sample_rate_hz", "record_length", "health")
-
-# What belongs to the call and the machine it is made on, and not to the run.
-NOT_INHERITED = {"run", "config", "workers"}
 
 
 class ThresholdSettings(BaseModel):
@@ -208,106 +188,3 @@ class EvaluateSettings(Settings):
 
     scores: str | None = Field(None, description="file that diagnose wrote; by default the run's own scores")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples behind the 95 % intervals")
-
-
-S = TypeVar("S", bound=Settings)
-
-
-def read_settings(cls: type[S], argv: Sequence[str], *, prog: str, inherit_archive: bool = True) -> S:
-    """Read the settings of a job from its command line and the files it names.
-
-    Args:
-        cls: The settings the job takes.
-        argv: The command line without the program's name.
-        prog: The program's name, for ``--help``.
-        inherit_archive: Whether the archive may come from ``RUN/settings.yaml``.
-
-    Raises:
-        XfmrError: Naming each setting that is unknown or has a value it cannot have.
-    """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("--run")
-    first.add_argument("--config")
-    try:
-        known, _ = first.parse_known_args(argv)
-        given = _yaml_file(Path(known.config)) if known.config else {}
-        saved = _saved(known.run or given.get("run"), inherit_archive=inherit_archive)
-        source = CliSettingsSource[Any](cls, cli_prog_name=prog)
-        return CliApp.run(cls, cli_args=list(argv), cli_settings_source=source, **_merged(saved, given))
-    except (SettingsError, argparse.ArgumentError) as error:
-        raise XfmrError(f"{str(error).removeprefix('error parsing CLI: ')} (see --help)") from error
-    except ValidationError as error:
-        raise XfmrError("; ".join(_complaint(item) for item in error.errors())) from error
-
-
-def _saved(run: str | None, *, inherit_archive: bool) -> dict[str, Any]:
-    store = Store(run) if run else None
-    if store is None or not store.exists(SETTINGS_FILE):
-        return {}
-    saved = _mapping(store.read(SETTINGS_FILE), store.path(SETTINGS_FILE))
-    # The features that are there count, where a job was killed before it had made others.
-    saved |= settings_of(store)
-    dropped = NOT_INHERITED if inherit_archive else {*NOT_INHERITED, "archive"}
-    return {name: value for name, value in saved.items() if name not in dropped}
-
-
-def _yaml_file(path: Path) -> dict[str, Any]:
-    try:
-        return _mapping(path.read_bytes(), str(path))
-    except OSError as error:
-        raise XfmrError(f"cannot read --config {path}: {error.strerror}") from error
-
-
-def _mapping(text: bytes, name: str) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise XfmrError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(value, dict):
-        raise XfmrError(f"{name} must hold settings as 'name: value' lines")
-    return {str(key): setting for key, setting in value.items()}
-
-
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {k: _merged(base[k], v) for k, v in over.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
-    return base | over | both
-
-
-def _complaint(item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"])
-    flag = "--" + name.replace("_", "-")
-    if item["type"] == "value_error":
-        return str(item["ctx"]["error"]) if not name else f"{flag}: {item['ctx']['error']}, not {item['input']!r}"
-    if item["type"] == "missing":
-        return f"{flag} is required"
-    if item["type"] == "extra_forbidden":
-        return f"there is no setting {name} (see --help)"
-    return f"{flag}: {item['msg'][0].lower()}{item['msg'][1:]}, not {item['input']!r}"
-
-
-def feature_settings(settings: Settings) -> dict[str, Any]:
-    """Return the settings that a row of features depends on."""
-    return settings.model_dump(include=set(FEATURE_SETTINGS))
-
-
-def save_settings(settings: Settings, *, new_features: bool = False) -> None:
-    """Write the run's effective settings to ``RUN/settings.yaml``.
-
-    Args:
-        settings: What the job was asked for.
-        new_features: Whether the job makes features, and so may have other settings of theirs.
-
-    Raises:
-        XfmrError: Where the run is of another archive, or its features were made with other settings; nothing is
-            written then.
-    """
-    saved = _saved(settings.run, inherit_archive=True)
-    values = settings.model_dump(mode="json", include=Settings.model_fields.keys() - {"config"})
-    for name in ("archive", *(() if new_features else FEATURE_SETTINGS)):
-        if saved.get(name, values[name]) != values[name]:
-            raise XfmrError(
-                f"run {settings.run} was made with {name} {saved[name]}, not {values[name]}: "
-                "give another --run, or the same value"
-            )
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-    settings.store.write(SETTINGS_FILE, text.encode())
