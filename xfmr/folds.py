@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xfmr.history import History
 from xfmr.inputs.model import ModelInputs
 from xfmr.inputs.views import input_shape
-from xfmr.normal.standardise import SensorKey, rows_by_sensor
+from xfmr.normal.standardise import SensorKey, rows_by_key
 
 
 def time_folds(keys: Sequence[SensorKey], ids: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
@@ -33,7 +33,7 @@ def time_folds(keys: Sequence[SensorKey], ids: NDArray[np.int64], n_folds: int) 
         Fold of each row, 0 .. n_folds - 1, shape (n,).
     """
     fold = np.zeros(len(keys), dtype=np.int64)
-    for turn, rows in enumerate(rows_by_sensor(keys).values()):
+    for turn, rows in enumerate(rows_by_key(keys).values()):
         first = turn if len(rows) < n_folds else 0
         fold[rows] = (first + np.arange(len(rows)) * n_folds // len(rows)) % n_folds
     _, original, copy_of = np.unique(ids, return_index=True, return_inverse=True)

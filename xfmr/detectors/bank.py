@@ -24,7 +24,7 @@ from xfmr.detectors.known import KnownView, Rows, learn_view
 from xfmr.history import CleanHistory
 from xfmr.inputs.model import record_times, sensor_keys
 from xfmr.models.checkpoint import StoredModel, to_bytes
-from xfmr.normal import SensorKey, as_sensors, rows_by_sensor
+from xfmr.normal import SensorKey, as_sensors, rows_by_key
 from xfmr.normal.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.normal.neighbours import thinned
 
@@ -133,6 +133,6 @@ def _least(whole: NDArray[np.float32], quiet: NDArray[np.float32]) -> NDArray[np
 
 def _shared_out(keys: Sequence[SensorKey], size: int) -> NDArray[np.int64]:
     """Thin every sensor's records evenly to its share of a bank."""
-    rows = rows_by_sensor(keys)
+    rows = rows_by_key(keys)
     share = max(_LEAST_KEPT, size // len(rows))
     return np.concatenate([thinned(own, share) for own in rows.values()])

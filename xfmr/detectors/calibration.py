@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xfmr.normal import MAD_TO_SIGMA, MIN_HISTORY, SensorKey, rows_by_sensor
+from xfmr.normal import MAD_TO_SIGMA, MIN_HISTORY, SensorKey, rows_by_key
 
 _TINY = 1e-12
 _LEAST_SIGMA = 1e-3
@@ -39,7 +39,7 @@ class Calibration:
             keys: Each row's sensor.
         """
         logs = np.log(np.maximum(held_out, _TINY))
-        own = {key: rows for key, rows in sorted(rows_by_sensor(keys).items()) if len(rows) >= MIN_HISTORY}
+        own = {key: rows for key, rows in sorted(rows_by_key(keys).items()) if len(rows) >= MIN_HISTORY}
         median, sigma = np.transpose([*(_robust(logs[rows]) for rows in own.values()), _robust(logs)])
         return cls(tuple(own), median, np.sqrt((sigma**2 + sigma[-1] ** 2) / 2))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xfmr.folds import time_folds
-from xfmr.normal import SensorKey, rows_by_sensor
+from xfmr.normal import SensorKey, rows_by_key, statistics_rows
 from xfmr.normal.neighbours import NEIGHBOURS, mean_squared_distance, thinned
 from xfmr.normal.whitening import sensor_means, whitener
 
@@ -38,7 +39,7 @@ class HealthySpace:
     @classmethod
     def of(cls, values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> HealthySpace:
         """Take records as they are, each with its identity and its sensor."""
-        rows = rows_by_sensor(keys)
+        rows = rows_by_key(keys)
         return cls(values, ids, rows, sensor_means(values, keys, list(rows)))
 
     def distances(self, values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> Distances:
@@ -49,17 +50,20 @@ class HealthySpace:
             ids: Identities: a record is not its own neighbour, nor is a copy of it.
             keys: Each row's sensor.
         """
-        near, far = np.zeros(len(values)), np.zeros(len(values))
-        fleet = thinned(np.arange(len(self.values)))
-        position = {sensor: row for row, sensor in enumerate(self.rows)}
-        for sensor, rows in rows_by_sensor(keys).items():
-            own = self.rows.get(sensor, fleet)
-            bank = own if len(own) > NEIGHBOURS else fleet
-            squared = mean_squared_distance(values[rows], ids[rows], self.values[bank], self.ids[bank])
-            near[rows] = np.sqrt(squared)
-            mean = self.means[position.get(sensor, len(self.rows))]
-            far[rows] = np.sqrt(np.square(values[rows] - mean).sum(axis=1))
+        near = np.zeros(len(values))
+        for sensor, rows in rows_by_key([key if self._is_known(key) else None for key in keys]).items():
+            bank = self._fleet if sensor is None else self.rows[sensor]
+            near[rows] = np.sqrt(mean_squared_distance(values[rows], ids[rows], self.values[bank], self.ids[bank]))
+        means = self.means[statistics_rows(tuple(self.rows), keys)]
+        far = np.sqrt(np.square(values - means).sum(axis=1)).astype(np.float64)
         return near, far
+
+    def _is_known(self, sensor: SensorKey) -> bool:
+        return len(self.rows.get(sensor, ())) > NEIGHBOURS
+
+    @cached_property
+    def _fleet(self) -> NDArray[np.int64]:
+        return thinned(np.arange(len(self.values)))
 
 
 def held_out_distances(values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> Distances:

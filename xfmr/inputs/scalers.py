@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfmr.features import RASTER_SIZE, raster_image
-from xfmr.normal import MIN_HISTORY, SensorKey, robust_statistics, rows_by_sensor, statistics_rows
+from xfmr.normal import MIN_HISTORY, SensorKey, robust_statistics, rows_by_key, statistics_rows
 from xfmr.normal.neighbours import thinned
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -134,7 +134,7 @@ class RowStandardiser:
     @classmethod
     def fit(cls, values: NDArray[np.uint8], keys: Sequence[SensorKey]) -> RowStandardiser:
         """Learn the statistics of the images (n, 3, S, S) of a history, n > 0."""
-        own = {key: rows for key, rows in sorted(rows_by_sensor(keys).items()) if len(rows) >= MIN_HISTORY}
+        own = {key: rows for key, rows in sorted(rows_by_key(keys).items()) if len(rows) >= MIN_HISTORY}
         members = [*own.values(), np.arange(len(values))]
         median, scale = zip(*(_row_statistics(values[thinned(rows, _ENOUGH)]) for rows in members), strict=True)
         return cls(tuple(own), np.stack(median), np.stack(scale))

@@ -9,7 +9,7 @@ from xfmr.normal.standardise import (
     as_sensors,
     level_free,
     robust_statistics,
-    rows_by_sensor,
+    rows_by_key,
     statistics_rows,
 )
 
@@ -22,6 +22,6 @@ __all__ = [
     "as_sensors",
     "level_free",
     "robust_statistics",
-    "rows_by_sensor",
+    "rows_by_key",
     "statistics_rows",
 ]

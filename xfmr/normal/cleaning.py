@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xfmr.normal.daytime import DailyProfile, Times
 from xfmr.normal.neighbours import NEIGHBOURS, mean_squared_distance, thinned
-from xfmr.normal.standardise import MIN_HISTORY, SensorKey, rows_by_sensor
+from xfmr.normal.standardise import MIN_HISTORY, SensorKey, rows_by_key
 from xfmr.normal.whitening import whitener
 
 # What is set aside, and in how many rounds. On a synthetic fleet with 5.6 % faults, Deep SVDD's AUC rose from 0.66 to
@@ -70,7 +70,7 @@ def _distances(
     """Measure each record against the kept ones of its sensor, or of the fleet."""
     distance = np.zeros(len(values), dtype=np.float32)
     fleet = thinned(np.flatnonzero(kept))
-    for rows in rows_by_sensor(keys).values():
+    for rows in rows_by_key(keys).values():
         own = rows[kept[rows]] if len(rows) >= MIN_HISTORY else rows[:0]
         bank = thinned(own) if len(own) > NEIGHBOURS else fleet
         k = max(NEIGHBOURS, math.ceil(NEAR_SHARE * len(bank)))

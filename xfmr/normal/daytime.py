@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfmr.normal.standardise import SensorKey, rows_by_sensor
+from xfmr.normal.standardise import SensorKey, rows_by_key
 
 Times = NDArray[np.datetime64]
 """Times in UTC, of any resolution."""
@@ -45,7 +45,7 @@ class DailyProfile:
         """
         hours, days = times.astype("datetime64[h]").astype(np.int64) % 24, times.astype("datetime64[D]")
         found = {}
-        for sensor, rows in sorted(rows_by_sensor(keys).items()):
+        for sensor, rows in sorted(rows_by_key(keys).items()):
             if len(np.unique(days[rows])) >= _LEAST_DAYS:
                 found[sensor] = _hourly_excess(np.asarray(values)[rows], hours[rows], days[rows])
         sensors = tuple(sensor for sensor, excess in found.items() if excess.any())

@@ -6,13 +6,16 @@ sensor's own past. A sensor with little history borrows the fleet's statistics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 SensorKey = tuple[str, str]  # fleet, sensor_id
+
+K = TypeVar("K", bound=Hashable)
 
 # Below this many records a sensor takes the fleet's median and MAD. With 30, a short history of one load (12 records
 # a sensor) of the gearbox told faults from loads worse: sensors differ more than so few records err.
@@ -59,7 +62,7 @@ class Standardiser:
             values: The history, shape (n, d), n > 0.
             keys: Each row's sensor.
         """
-        own = {key: rows for key, rows in sorted(rows_by_sensor(keys).items()) if len(rows) >= MIN_HISTORY}
+        own = {key: rows for key, rows in sorted(rows_by_key(keys).items()) if len(rows) >= MIN_HISTORY}
         statistics = [robust_statistics(values[index]) for index in own.values()] + [robust_statistics(values)]
         return cls(
             sensors=tuple(own),
@@ -102,9 +105,9 @@ def as_sensors(pairs: Iterable[Sequence[str]]) -> tuple[SensorKey, ...]:
     return tuple((str(fleet), str(sensor)) for fleet, sensor in pairs)
 
 
-def rows_by_sensor(keys: Sequence[SensorKey]) -> dict[SensorKey, NDArray[np.int64]]:
-    """Return the rows of each sensor, in the order in which sensors first appear."""
-    rows: dict[SensorKey, list[int]] = {}
+def rows_by_key(keys: Sequence[K]) -> dict[K, NDArray[np.int64]]:
+    """Return the rows of each key, in the order in which they first appear."""
+    rows: dict[K, list[int]] = {}
     for row, key in enumerate(keys):
         rows.setdefault(key, []).append(row)
     return {key: np.array(index, dtype=np.int64) for key, index in rows.items()}

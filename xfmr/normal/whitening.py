@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xfmr.normal.standardise import SensorKey, rows_by_sensor
+from xfmr.normal.standardise import SensorKey, rows_by_key
 
 # Weight of the identity in the covariance: as many records as 4 a dimension, and never less than 0.3. Chosen by
 # leaving one load out of the gearbox history and on synthetic fleets; nothing in 0.2 .. 0.5 and 2 .. 8 stands out.
@@ -19,7 +19,7 @@ def sensor_means(
     values: NDArray[np.float32], keys: Sequence[SensorKey], sensors: Sequence[SensorKey]
 ) -> NDArray[np.float32]:
     """Return the mean of each sensor, and below them the mean of all: (sensors + 1, d)."""
-    rows = rows_by_sensor(keys)
+    rows = rows_by_key(keys)
     return np.stack([*(values[rows[sensor]].mean(axis=0) for sensor in sensors), values.mean(axis=0)])
 
 
@@ -39,7 +39,7 @@ def whitener(values: NDArray[np.float32], keys: Sequence[SensorKey]) -> NDArray[
     """
     n, d = values.shape
     centred = values.copy()
-    for rows in rows_by_sensor(keys).values():
+    for rows in rows_by_key(keys).values():
         centred[rows] -= values[rows].mean(axis=0)
     covariance = (centred.T @ centred).astype(np.float64) / n
     scale = float(np.trace(covariance)) / d or 1.0  # copies of one record have no spread to go by
