@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-slow check bench bench-archive bench-detect bench-scores clean
+.PHONY: setup demo test test-slow check bench bench-archive bench-bank bench-detect bench-scores clean
 
 setup: .venv/installed
 
@@ -38,9 +38,13 @@ test-slow: setup
 bench: setup
 	$(BIN)/python -m bench.steps
 	$(BIN)/python -m bench.images
+	$(BIN)/python -m bench.bank 20000
 
 bench-archive: setup
 	$(BIN)/python -m bench.archive
+
+bench-bank: setup
+	$(BIN)/python -m bench.bank
 
 bench-scores: setup
 	$(BIN)/python -m bench.scores
