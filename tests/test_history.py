@@ -167,6 +167,15 @@ def test_more_history_is_thinned_the_same_way_each_time(tmp_path: Path) -> None:
     assert len(set(seen(load(run, max_records=12))["record_id"]) - few) <= 1
 
 
+def test_thinned_history_keeps_sensors_that_have_little(tmp_path: Path) -> None:
+    files = fleet_files(minutes=20) | {"few.jsonl": [line("s8", 50, 77), line("s9", 50, 78), line("s9", 51, 79)]}
+    run = Run(tmp_path / "run", {"": write_archive(tmp_path / "archive", files)})
+    run.featurize()
+    counts = {most: seen(load(run, max_records=most))["sensor_id"].value_counts() for most in (4, 11)}
+    assert counts[4].to_dict() == {"s1": 1, "s2": 1, "s8": 1, "s9": 1}
+    assert counts[11].to_dict() == {"s1": 4, "s2": 4, "s8": 1, "s9": 2}
+
+
 def test_the_digest_says_which_records(run: Run) -> None:
     assert load(run).history.digest() == load(run).history.digest()
     assert load(run).history.digest() != load(run, struck=ids_of(run, ("s1", 1))).history.digest()

@@ -25,7 +25,7 @@ from xfmr.normal.cleaning import clean
 from xfmr.normal.daytime import Times
 from xfmr.normal.harmonics import HARMONIC_COLUMNS, HumView
 from xfmr.normal.standardise import SensorKey, Standardiser
-from xfmr.schema import IDENTITY_COLUMNS
+from xfmr.schema import IDENTITY_COLUMNS, SENSOR_COLUMNS
 
 RecordIds = NDArray[np.int64]
 
@@ -100,7 +100,7 @@ def load_clean_history(features: FeatureSet, view: View, *, struck: RecordIds, m
         features: The run's features.
         view: What to read of them.
         struck: Records that must not be trained on, under whatever sensor or time a copy of them stands.
-        max_records: The most to keep; of more, those with the smallest ids, which are as good as random.
+        max_records: The most to keep; of more, every sensor keeps as many, chosen by their ids.
 
     Raises:
         XfmrError: Where nothing is left.
@@ -163,11 +163,24 @@ def _read(
 
 def _chosen(features: FeatureSet, struck: RecordIds, max_records: int) -> pa.Array:
     """Return the record ids to learn from."""
-    ids = [table.filter(pc.invert(table["flat"]))["record_id"].to_numpy() for table in features.tables(["flat"])]
-    usable = np.setdiff1d(np.concatenate(ids), struck)
-    if len(usable) < 2:
+    tables = [table.filter(pc.invert(table["flat"])) for table in features.tables(["flat"])]
+    rows = pa.concat_tables(tables).select([*SENSOR_COLUMNS, "record_id"]).to_pandas()
+    usable = rows[~rows["record_id"].isin(struck)]
+    chosen = _shared_out(usable, max_records)
+    if len(chosen) < 2:
         raise XfmrError(
-            f"{features.store.path()} holds {len(usable)} usable records to learn from (dead sensors and records "
+            f"{features.store.path()} holds {len(chosen)} usable records to learn from (dead sensors and records "
             "held out for validation and test do not count): give a larger archive"
         )
-    return pa.array(usable[np.argsort(usable.view(np.uint64))][:max_records])
+    return pa.array(chosen)
+
+
+def _shared_out(rows: pd.DataFrame, size: int) -> RecordIds:
+    """Choose records so that a sensor has all its own or as many as any other: those with the smallest ids.
+
+    Ids are hashes, so these are as good as random, whatever the grouping, and growing archives change few of them.
+    """
+    order = rows.assign(order=rows["record_id"].to_numpy().view(np.uint64)).sort_values("order")
+    turn = order.groupby(SENSOR_COLUMNS).cumcount()
+    ids: RecordIds = order["record_id"].to_numpy()[np.argsort(turn, kind="stable")]
+    return pd.unique(ids)[:size]

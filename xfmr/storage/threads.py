@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_AT_A_TIME = 32
 
-
-def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Apply a function to items, up to 32 at a time, and yield the answers in the order of the items.
+def in_threads(function: Callable[[T], R], items: Iterable[T], *, at_a_time: int = 32) -> Iterator[R]:
+    """Apply a function to items in threads, and yield the answers in the order of the items.
 
     What it raises is raised here, and nothing more is begun.
+
+    Args:
+        function: What to do.
+        items: With each of them; no more than twice ``at_a_time`` are begun before their answers are taken.
+        at_a_time: Threads.
     """
-    pool = ThreadPoolExecutor(_AT_A_TIME)
+    pool, waiting = ThreadPoolExecutor(at_a_time), deque[Future[R]]()
     try:
-        yield from pool.map(function, items)
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == 2 * at_a_time:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)

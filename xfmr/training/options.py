@@ -34,7 +34,9 @@ class PretrainSettings(BaseModel):
     batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
     learning_rate: float = Field(1e-3, gt=0, description="of AdamW")
     max_records: int = Field(
-        500_000, ge=2, description="records held in memory to train on; more history is thinned evenly by record id"
+        500_000,
+        ge=2,
+        description="records held in memory to learn from; of more history every sensor keeps as many",
     )
 
 
