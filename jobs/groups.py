@@ -54,7 +54,8 @@ def process(groups: list[Group], worker: Any, *, label: str, constructor_args: t
         return
     records = 0
     with cluster(), progress(label=label, total=sum(g.n_bytes for g in groups), unit="B") as line:
-        items = [group.to_json() for group in groups]
+        longest_first = sorted(groups, key=lambda group: -group.n_text_bytes)  # so that none is left at the end
+        items = [group.to_json() for group in longest_first]
         for receipts in map_groups(worker, items, constructor_args=constructor_args, share_gpus=True):
             records += sum(receipts["records"].to_pylist())
             line.set_postfix_str(f"{records} records", refresh=False)

@@ -163,3 +163,11 @@ def test_a_plan_survives_as_a_table(archive: list[ArchiveFile]) -> None:
         assert from_table(to_table(plan, set_name="s")) == plan
     both = pa.concat_tables([to_table(groups, set_name="a"), to_table(counted, set_name="b")])
     assert from_table(both.slice(len(groups))) == counted
+
+
+def test_a_packed_file_counts_as_what_it_unpacks_to() -> None:
+    plain, packed = ArchiveFile("", "a.jsonl", 3 * MB, 7), ArchiveFile("", "b.JSONL.GZ", 2 * MB, 7)
+    (one,), (other,) = (plan_groups([file], key="k", group_bytes=10 * MB) for file in (plain, packed))
+    assert one.n_text_bytes == one.n_bytes == 3 * MB
+    assert other.n_bytes == 2 * MB
+    assert other.n_text_bytes > one.n_text_bytes

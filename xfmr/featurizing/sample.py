@@ -16,7 +16,7 @@ from xfmr.archive.listing import ArchiveFile
 from xfmr.archive.plan import Group
 from xfmr.errors import XfmrError
 from xfmr.featurizing.featurizer import BATCH_RECORDS, Batch
-from xfmr.records import MAX_DOCUMENT_BYTES, Record, Reject, can_be_cut, read_records, zeroed_rows
+from xfmr.records import MAX_DOCUMENT_BYTES, Record, Reject, can_be_cut, is_packed, read_records, zeroed_rows
 from xfmr.storage import Store
 
 T = TypeVar("T")
@@ -54,14 +54,14 @@ class Sample:
 
     def lines_in(self, group: Group) -> float:
         """Estimate the lines of a group by those of its kind or, where none were found, of the other."""
-        kind = _is_packed(group.files[0])
+        kind = is_packed(group.files[0].path)
         kind = kind if self.lines[kind] else not kind
         return group.n_bytes * self.lines[kind] / max(1, self.n_bytes[kind])
 
     def add(self, file: ArchiveFile, items: Sequence[Record | Reject], n_bytes: int) -> None:
         """Add the lines found in some bytes of a file."""
-        self.lines[_is_packed(file)] += len(items)
-        self.n_bytes[_is_packed(file)] += n_bytes
+        self.lines[is_packed(file.path)] += len(items)
+        self.n_bytes[is_packed(file.path)] += n_bytes
         usable = [(file, item) for item in items if isinstance(item, Record)]
         self.n_usable += len(usable)
         if kept := usable[: min(BATCH_RECORDS, _MOST_RECORDS - self.n_records)]:
@@ -104,10 +104,6 @@ def cpu_time(step: Callable[[], T]) -> tuple[T, float]:
     return step(), time.process_time() - began
 
 
-def _is_packed(file: ArchiveFile) -> bool:
-    return file.path.lower().endswith(".gz")
-
-
 def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
     """Read a piece of a file from where the group begins; of a file of lines, whole lines where there is one."""
     is_lines = ".jsonl" in file.path.lower()
@@ -126,4 +122,4 @@ def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
 def _items(file: ArchiveFile, data: bytes, n_samples: int) -> list[Record | Reject]:
     items = list(read_records(io.BytesIO(data), name=file.path, rows=zeroed_rows(n_samples)))
     # A compressed file of which only the beginning was read ends in the middle of a line.
-    return items[:-1] if len(data) < file.size and _is_packed(file) else items
+    return items[:-1] if len(data) < file.size and is_packed(file.path) else items

@@ -40,6 +40,11 @@ def can_be_cut(name: str) -> bool:
     return name.lower().endswith(".jsonl")
 
 
+def is_packed(name: str) -> bool:
+    """Tell whether a file is compressed."""
+    return name.lower().endswith(".gz")
+
+
 def is_record_file(name: str) -> bool:
     """Tell whether a file's name ends, in any case, in ``.jsonl``, ``.json``, ``.jsonl.gz`` or ``.json.gz``."""
     return name.lower().endswith(_ENDINGS)
