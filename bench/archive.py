@@ -21,6 +21,7 @@ from bisect import bisect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -86,7 +87,7 @@ FORMS: dict[str, Form] = {"small files": small_files, "one file": one_file, "mix
 
 def run_featurize(archive: Path, run: Path, n_cores: int) -> None:
     """Run the job on a Ray of so many CPUs; it is an error if Ray spills objects to disk."""
-    context = ray.init(
+    context: Any = ray.init(
         address="local",
         num_cpus=n_cores,
         _node_ip_address="127.0.0.1",

@@ -144,8 +144,8 @@ def main(folder: Path) -> None:
     cells = {key: f"{np.mean(v):.3f}" + f" ± {np.std(v):.3f}" * (len(v) > 1) for key, v in found.items()}
     table = pd.Series(cells).unstack(sort=False).fillna("")
     print("| | " + " | ".join(table.columns) + " |", "| --- " * (1 + len(table.columns)) + "|", sep="\n")
-    for name, row in table.iterrows():
-        print(f"| {name} | " + " | ".join(row) + " |")
+    for detector, row in table.iterrows():
+        print(f"| {detector} | " + " | ".join(row) + " |")
 
 
 if __name__ == "__main__":

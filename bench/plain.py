@@ -51,13 +51,15 @@ def health(x: Vector, rate: float) -> Vector:
 def transform(x: Vector, *, precision: int = 12) -> Vector:
     """Compute |CWT| at every sample: (128, n_samples)."""
     z = (x - x.mean()) / (x.std() + 1e-8)
-    return np.abs(pywt.cwt(z, np.arange(1, 129), "morl", precision=precision)[0])
+    plane: Vector = np.abs(pywt.cwt(z, np.arange(1, 129), "morl", precision=precision)[0])
+    return plane
 
 
 def spectrogram(x: Vector) -> Vector:
     """Compute the STFT magnitude of the standardised signal."""
     z = (x - x.mean()) / (x.std() + 1e-8)
-    return np.abs(sps.stft(z, nperseg=256, boundary=None)[2])
+    plane: Vector = np.abs(sps.stft(z, nperseg=256, boundary=None)[2])
+    return plane
 
 
 def _moments(x: Vector) -> Vector:

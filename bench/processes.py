@@ -45,7 +45,8 @@ def watch(argv: Sequence[str], *, n_cores: int) -> list[Sample]:
         stderr=subprocess.STDOUT,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
-    samples, cpu_s = [Sample(time.time(), 0, 0)], {}
+    samples = [Sample(time.time(), 0, 0)]
+    cpu_s: dict[int, float] = {}
     while command.poll() is None:
         time.sleep(INTERVAL_S)
         pids = _processes(f"{_MARK}={mark}".encode())

@@ -127,7 +127,8 @@ def main() -> None:
     lines, batch = batch_of(signals)
     few = signals[:FEW].astype(np.float64)
     rows = FeatureRows(RATE_HZ)
-    without_health = FeatureRows(RATE_HZ, columns=[name for name in VALUE_COLUMNS if name != "health"])
+    columns = [name for name in VALUE_COLUMNS if name != "health"]
+    without_health = FeatureRows(RATE_HZ, columns=columns)
     (table,) = rows.tables([batch])
     rate = {"sample_rate_hz": RATE_HZ}
 
@@ -146,8 +147,8 @@ def main() -> None:
     show("spectrogram", lambda: features.stft_plane(signals), "SciPy", lambda: [plain.spectrogram(x) for x in few])
     for name, peer in peers(few):
         show("scalogram", lambda: features.cwt_plane(signals), name, peer)
-    show("features together", lambda: features.feature_columns(signals, **rate))
-    show("  without health", lambda: features.feature_columns(signals, columns=without_health.columns[1:], **rate))
+    show("features together", lambda: features.feature_columns(signals, sample_rate_hz=RATE_HZ))
+    show("  without health", lambda: features.feature_columns(signals, sample_rate_hz=RATE_HZ, columns=columns[1:]))
     show("write", lambda: encoded([table], rows.schema))
     show("line to stored row", lambda: whole(lines, rows))
     show("  without health", lambda: whole(lines, without_health))
