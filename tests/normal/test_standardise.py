@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xfmr.features import log_spectrum
-from xfmr.normal import CLIP, MIN_HISTORY, Standardiser, level_free
+from xfmr.normal import CLIP, MIN_MEDIAN, Standardiser, level_free
 
 A, B = ("", "a"), ("north", "a")
 
@@ -50,13 +50,22 @@ def test_each_sensor_is_measured_by_its_own_history() -> None:
         np.testing.assert_allclose(np.median(standardised[rows], axis=0), 0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("n", "own"), [(MIN_HISTORY - 1, False), (MIN_HISTORY, True)])
+@pytest.mark.parametrize(("n", "own"), [(MIN_MEDIAN - 1, False), (MIN_MEDIAN, True)])
 def test_a_sensor_with_little_history_borrows_the_fleets(n: int, own: bool) -> None:
     values, keys = two_sensors(300, n)
     fitted = Standardiser.fit(values, keys)
     assert (B in fitted.sensors) == own
     as_b, as_stranger = fitted.apply(values[300:], [B] * n), fitted.apply(values[300:], [("", "new")] * n)
     assert np.array_equal(as_b, as_stranger) != own
+
+
+def test_the_spread_of_few_records_is_mostly_the_fleets() -> None:
+    # Deviations of A are 1 or none, of B 10 in the middle: of both together 1.
+    column = np.array([-1, 1] * 47 + [0] + [80, 90, 100, 110, 120], np.float32)
+    fitted = Standardiser.fit(column[:, None], [A] * 95 + [B] * 5)
+    expected = 1.05 * 1.4826 * np.sqrt([(95 * 1 + 20 * 1) / 115, (5 * 10**2 + 20 * 1) / 25])
+    np.testing.assert_allclose(fitted.scale[:2, 0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(fitted.median[:2, 0], [0, 100])
 
 
 def test_the_fleet_is_part_of_a_sensors_name() -> None:
