@@ -49,4 +49,4 @@ def test_a_node_that_comes_gets_work(tmp_path: Path) -> None:
             add_node()
             status, words = command.finish()
     assert status == 0, words
-    assert words.splitlines()[-1] == "nodes: 2"
+    assert "nodes: 2" in words
