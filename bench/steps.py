@@ -104,6 +104,15 @@ def batch_of(signals: np.ndarray) -> tuple[list[bytes], Batch]:
     return lines, Batch([(file, record) for record in records if isinstance(record, Record)], signals)
 
 
+def refused(lines: list[bytes]) -> list[bytes]:
+    """Damage lines in ways that sensors and their software do: missing values, words, lines that end early."""
+    first, last = lines[0].rindex(b" ") + 2, lines[0].rindex(b",") + 1
+    text, cut = lines[0][:last], lines[0][: len(lines[0]) // 2]
+    array = lines[0][: first - 1] + b"[" + lines[0][first:last]
+    kinds = [text + b'nan"}', text + b'x"}', text + b',"}', array + b"NaN]}", array + b"null]}", cut]
+    return [line for line, _ in zip(cycle(kinds), lines, strict=False)]
+
+
 def whole(lines: list[bytes], rows: FeatureRows) -> pa.Buffer:
     """Take lines to an encoded file of rows."""
     block = np.zeros((len(lines), rows.n_samples), np.float32)
@@ -139,6 +148,8 @@ def main() -> None:
     free = cycle(np.zeros_like(signals))
     parse = partial(lambda: [parse_line(line, line_number=1, rows=free) for line in lines])
     show("parse", parse, "json and float", lambda: [plain.parse(line) for line in lines[:FEW]])
+    bad = refused(lines)
+    show("  lines that are refused", lambda: [parse_line(line, line_number=1, rows=free) for line in bad])
     show("zerone", lambda: features.zerone(signals, **rate), "SciPy", lambda: [plain.zerone(x, RATE_HZ) for x in few])
     log_spectrum = partial(features.log_spectrum, signals, **rate)
     show("log spectrum", log_spectrum, "SciPy", lambda: [plain.log_spectrum(x) for x in few])

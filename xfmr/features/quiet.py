@@ -9,6 +9,7 @@ import numpy as np
 
 from xfmr.features._batch import Array, Float32Array, array_module
 from xfmr.features._chunk import SignalChunk, of_chunks
+from xfmr.features.spectra import power, stft
 
 QUIET_SEGMENT = 2048
 N_FINE_BINS = 256
@@ -44,18 +45,17 @@ def quiet_psd(signals: Array, *, sample_rate_hz: float) -> Float32Array:
 def quiet_psd_of(chunk: SignalChunk) -> Array:
     """Compute `quiet_psd` of a chunk."""
     xp = array_module(chunk.signals)
-    filled = 2 * chunk.signals.shape[1] // QUIET_SEGMENT - 1  # without a last segment that zeros fill up
-    power = chunk.stft_power(QUIET_SEGMENT).swapaxes(1, 2)[:, :filled, 1:]
-    loudness = xp.log10(xp.maximum(_bands(power), _POWER_FLOOR)).mean(axis=2)
-    limit = xp.sort(loudness, axis=1)[:, max(1, filled // 2) - 1]
+    segments = power(stft(chunk.centred, nperseg=QUIET_SEGMENT, padded=False)).swapaxes(1, 2)[:, :, 1:]
+    loudness = xp.log10(xp.maximum(_bands(segments), _POWER_FLOOR)).mean(axis=2)
+    limit = xp.sort(loudness, axis=1)[:, max(1, segments.shape[1] // 2) - 1]
     quiet = (loudness <= limit[:, None]).astype(np.float64)
-    average = (quiet[:, None, :] @ power)[:, 0] / quiet.sum(axis=1)[:, None]
+    average = (quiet[:, None, :] @ segments)[:, 0] / quiet.sum(axis=1)[:, None]
     # Of a Hann window w of N samples (sum w)^2 / sum w^2 = 2 N / 3; twice that for the negative frequencies.
     psd = average * (4 * QUIET_SEGMENT / (3 * chunk.sample_rate_hz))
     parts = [psd[:, :N_FINE_BINS], _bands(psd[:, N_FINE_BINS:])]
     return xp.log10(xp.maximum(xp.concatenate(parts, axis=1), _POWER_FLOOR))
 
 
-def _bands(power: Array) -> Array:
+def _bands(powers: Array) -> Array:
     """Average every four bins of the last axis."""
-    return (power[..., ::4] + power[..., 1::4] + power[..., 2::4] + power[..., 3::4]) / 4
+    return (powers[..., ::4] + powers[..., 1::4] + powers[..., 2::4] + powers[..., 3::4]) / 4

@@ -1,5 +1,9 @@
 """Features of short-time spectra: the mean log spectrum and the spectrogram of the image."""
 
+import math
+
+import numpy as np
+
 from xfmr.features._batch import Array, Float32Array, array_module
 from xfmr.features._chunk import SignalChunk, of_chunks
 
@@ -8,6 +12,8 @@ LOG_SPECTRUM_LENGTH = sum(n // 2 + 1 for n in LOG_SPECTRUM_SEGMENTS)
 
 _PLANE_SEGMENT = 256
 _POWER_FLOOR = 1e-12
+# Of the squared peak: where float32 has the power of a segment in which nothing is, between 1e-21 and 1e-20.
+_ROUNDING = np.float32(1e-20)
 
 
 def log_spectrum(signals: Array, *, sample_rate_hz: float) -> Float32Array:
@@ -57,12 +63,15 @@ def log_spectrum_of(chunk: SignalChunk) -> Array:
 def stft_plane_of(chunk: SignalChunk) -> Array:
     """Compute `stft_plane` of a chunk: the magnitude of the centred signals, times their gain."""
     magnitude = array_module(chunk.signals).sqrt(chunk.stft_power(_PLANE_SEGMENT))
-    return magnitude * chunk.gain[:, :, None]
+    return magnitude * (chunk.peak * chunk.gain)[:, :, None].astype(np.float32)
 
 
 def _mean_log(chunk: SignalChunk, nperseg: int) -> Array:
     xp = array_module(chunk.signals)
     filled = 2 * chunk.signals.shape[1] // nperseg - 1  # without a last segment that zeros fill up
-    decades = xp.maximum(chunk.stft_power(nperseg)[:, :, :filled], _POWER_FLOOR)
+    level = 2 * xp.log10(chunk.peak)  # of the centred signals above their form at a peak of 1
+    floor = (math.log10(_POWER_FLOOR) - level).astype(np.float32)
+    decades = xp.maximum(chunk.stft_power(nperseg)[:, :, :filled], _ROUNDING)
     xp.log10(decades, out=decades)
-    return decades.mean(axis=2)
+    xp.maximum(decades, floor[:, :, None], out=decades)
+    return decades.mean(axis=2) + level

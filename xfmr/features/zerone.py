@@ -121,7 +121,7 @@ def _time_statistics(chunk: SignalChunk) -> Array:
 
 def _frame_magnitudes(chunk: SignalChunk) -> Array:
     xp = array_module(chunk.signals)
-    magnitude = xp.sqrt(chunk.stft_power(_STFT_SEGMENT)[:, 1:, :N_FRAMES]).mean(axis=1)
+    magnitude = xp.sqrt(chunk.stft_power(_STFT_SEGMENT)[:, 1:, :N_FRAMES]).mean(axis=1) * chunk.peak
     return xp.pad(magnitude, ((0, 0), (0, N_FRAMES - magnitude.shape[1])))
 
 

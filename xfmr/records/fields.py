@@ -25,6 +25,8 @@ MAX_SENSOR_ID_BYTES = 240
 # What cannot stand in an identity: control characters, and lone surrogates, which no UTF-8 column can hold.
 _BAD_IN_ID = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
+_IN_NUMBERS = b"0123456789.,+-eE \t\n\v\f\r"
+
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,13 +120,26 @@ def _values_of_text(text: str) -> NDArray[np.float64]:
     if not body:
         return np.empty(0)
     body = body.removesuffix(",")
+    if "n" in body or "N" in body:  # sought first, so that a line that is refused costs no more than one that is kept
+        raise UnusableError(_reason_of_word(body))
     values = quick_numbers(body)
     return _numbers(body) if values is None else values
 
 
+def _reason_of_word(body: str) -> Reason:
+    """Tell ``nan`` and ``inf``, the only numbers with an n, from other words; the first one decides."""
+    first = min(body.find(letter) % len(body) for letter in "nN" if letter in body)
+    word = body[body.rfind(",", 0, first) + 1 :].partition(",")[0]
+    try:
+        float(word)
+    except ValueError:
+        return Reason.BAD_SIGNAL
+    return Reason.NON_FINITE_SIGNAL
+
+
 def _numbers(body: str) -> NDArray[np.float64]:
     """Parse numbers as people write them, such as ``+.5``, ``1.`` and ``nan``, with spaces around them."""
-    if not body.isascii():
+    if not body.isascii() or ",," in f",{body}," or body.encode().translate(None, _IN_NUMBERS):
         raise UnusableError(Reason.BAD_SIGNAL)
     tokens = pc.ascii_trim_whitespace(pc.split_pattern(pa.array([body]), ",").values)
     try:

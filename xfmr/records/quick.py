@@ -8,7 +8,9 @@ Why simdjson: measured on real lines of 8192 numbers (70 kB) on one core of an A
 - The numbers in its text: simdjson 0.11; pyarrow split and cast 0.30; orjson 0.35; a column of pyarrow.csv 0.61, of
   pandas.read_csv 0.66; numpy.fromstring 1.5, which is lenient and deprecated; numpy.loadtxt 1.7; json 1.7; float() a
   token 1.8; numpy.array of the tokens 2.5.
-- A whole line through :func:`xfmr.records.parse_line`: 0.13; where pyarrow has to parse the numbers: 0.45.
+- A whole line through :func:`xfmr.records.parse_line`: 0.13; where pyarrow has to parse the numbers: 0.45. Lines
+  that are refused: 0.02 to 0.15, but 0.45 where all of a text's characters may stand in numbers, as in ``1 2``, and
+  1.8 where only ``json`` can tell what is wrong with a list.
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ _PARSERS = _Parsers()
 
 
 def quick_fields(line: bytes, keys: Set[str]) -> dict[str, object] | None:
-    """Return those fields of a JSON object that are named in ``keys``, lists of numbers as float64 arrays."""
+    """Return those fields of a JSON object that are named in ``keys``.
+
+    Lists of numbers come as float64 arrays, and lists with anything else in them as None.
+    """
     try:
         document = _PARSERS.lines.parse(line)
         if not isinstance(document, simdjson.Object):
@@ -53,14 +58,25 @@ def quick_fields(line: bytes, keys: Set[str]) -> dict[str, object] | None:
             return None
         fields: dict[str, object] = {key: document[key] for key in present if key in keys}
         for key, value in fields.items():
-            if isinstance(value, simdjson.Object) or (isinstance(value, simdjson.Array) and line.count(b"[") > 1):
+            if isinstance(value, simdjson.Object):
                 return None
             if isinstance(value, simdjson.Array):
-                # It flattens nested lists, hence the count: an only list has none within.
-                fields[key] = np.frombuffer(value.as_buffer(of_type="d"))
+                fields[key] = _numbers_of(value)
+                if fields[key] is not None and line.count(b"[") > 1:
+                    return None  # lists within the list would be flattened; where it is the only one there are none
     except _REFUSALS:
         return None
     return fields
+
+
+def _numbers_of(value: simdjson.Array) -> NDArray[np.float64] | None:
+    """Return a list of numbers, or None where there is anything else in it."""
+    if len(value) > 0 and isinstance(value[0], simdjson.Array):
+        return None
+    try:
+        return np.frombuffer(value.as_buffer(of_type="d"))
+    except TypeError:
+        return None
 
 
 def quick_numbers(body: str) -> NDArray[np.float64] | None:
