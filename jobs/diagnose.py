@@ -13,7 +13,7 @@ import sys
 from jobs.command import run_job
 from jobs.groups import list_files, plan, process
 from xfmr.archive import parse_archives
-from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, Instruments, check_output, merge, write_output
+from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, Instruments, check_output, forgiven, merge, write_output
 from xfmr.featurizing.feature_set import close
 from xfmr.progress import say
 from xfmr.published import key_of
@@ -25,7 +25,8 @@ def diagnose(settings: DiagnoseSettings) -> None:
     """Diagnose a new archive with the models of a run."""
     check_output(settings.out)
     run, archives = settings.store, parse_archives(settings.required_archive())
-    rows = (run, Instruments.current(run), settings.sample_rate_hz, settings.record_length)
+    instruments = Instruments.current(run)
+    rows = (run, instruments, settings.sample_rate_hz, settings.record_length)
     DiagnosisRows(*rows)  # whatever is missing or damaged shows here, before any work
     files = list_files(archives, label="diagnose")
     key = key_of(archives, rows[1:])
@@ -36,6 +37,8 @@ def diagnose(settings: DiagnoseSettings) -> None:
         process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)
         counts = close(work)
         diagnoses = merge(work)
+        if settings.forgive_daily:
+            diagnoses = forgiven(diagnoses, instruments.thresholds)
         write_output(diagnoses, settings.out)
     n_anomalies = diagnoses["pseudo_label"].to_pylist().count("anomaly")
     say("diagnose", f"{counts}; {n_anomalies} anomalies; written to {settings.out}")

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster, map_groups, n_cpus
@@ -20,11 +21,11 @@ from xfmr.labels import KEY, review_queue
 from xfmr.progress import progress, say
 from xfmr.published import Models, key_of
 from xfmr.report import score_distribution
-from xfmr.scores.parts import GroupScorer, ScoreParts, SensorWriter, n_ranges
-from xfmr.scores.scoring import load_detector, thresholds_of
+from xfmr.scores.parts import GroupScorer, ScoreParts
+from xfmr.scores.ranges import ScoreRanges, SensorWriter, n_ranges
+from xfmr.scores.scoring import counts_of, load_detector, thresholds_of
 from xfmr.scores.sets import FIGURE_FILE, ScoreSet
 from xfmr.settings import Settings, save_settings
-from xfmr.thresholds import pseudo_labels
 
 
 @sole_job
@@ -35,7 +36,7 @@ def score(settings: Settings) -> None:
     detector = Models(store).required_key("detector", "jobs.fit_detector")
     store.sweep("score_parts", "score_sets")
     parts = ScoreParts.planned(features, detector)
-    made = ScoreSet(store, key_of(detector, settings.thresholds.model_dump(), parts.names))
+    made = ScoreSet(store, key_of(detector, settings.thresholds.model_dump(), settings.forgive_daily, parts.names))
     if made.is_current:
         say("score", "skipped, the scores of this detector and these thresholds are there")
     else:
@@ -60,19 +61,18 @@ def score_groups(parts: ScoreParts, n_records: int) -> None:
 
 def publish(parts: ScoreParts, made: ScoreSet, settings: Settings) -> str:
     """Make a whole set of the scored groups and put it in use; the answer says how many records fell where."""
-    scores, options = parts.scores(), settings.thresholds
+    options, n_records = settings.thresholds, FeatureSet(settings.store).n_records
+    ranges = ScoreRanges(parts, n_ranges(n_records, n_cpus()), settings.forgive_daily)
+    each = map_groups if ranges.n > 1 else map  # what is small is quicker in this process
+    scores = np.sort(pa.concat_tables(each(ranges, ranges.positions))["score"].to_numpy())
     thresholds = thresholds_of(scores, options.method)
-    n = n_ranges(len(scores), n_cpus())
-    writer, ranges = SensorWriter(parts, made.store, thresholds, n, options.review_size), [str(i) for i in range(n)]
-    chosen = map_groups(writer, ranges) if n > 1 else map(writer, ranges)  # what is small is quicker in this process
-    first = pd.concat(table.to_pandas() for table in chosen)
+    writer = SensorWriter(ranges, made.store, thresholds, options.review_size)
+    first = pd.concat(table.to_pandas() for table in each(writer, ranges.positions))
     queue = review_queue(first.sort_values(KEY), upper=thresholds.upper, size=options.review_size)
     made.store.write(FIGURE_FILE, score_distribution(scores, thresholds))
     made.write_facts(thresholds, queue, {"detector": parts.detector, "records": len(scores)})
     made.publish()
-    names, counts = np.unique(pseudo_labels(scores, thresholds), return_counts=True)
-    shares = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
-    return f"{len(scores)} records of {made.n_sensors} sensors: {shares}; {thresholds}"
+    return f"{len(scores)} records of {made.n_sensors} sensors: {counts_of(scores, thresholds)}; {thresholds}"
 
 
 if __name__ == "__main__":

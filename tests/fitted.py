@@ -18,7 +18,8 @@ from xfmr.models.members import SphereDistance
 from xfmr.models.networks import EMBEDDING_SIZE, Classifier, build_encoder
 from xfmr.published import Models
 from xfmr.schema import LOG_SPECTRUM_SIZE, SCORES
-from xfmr.scores.parts import ScoreParts, SensorWriter
+from xfmr.scores.parts import ScoreParts
+from xfmr.scores.ranges import ScoreRanges, SensorWriter
 from xfmr.scores.sets import ScoreSet
 from xfmr.storage import Store
 from xfmr.thresholds import Thresholds
@@ -79,8 +80,9 @@ def publish_scores(
     limits = thresholds or Thresholds(1.0, 2.0, "mad")
     parts, made = ScoreParts(run, detector, (key,)), ScoreSet(run, key)
     parts.write(key, scores)
-    writer = SensorWriter(parts, made.store, limits, n_ranges, review_size=5)
-    queue = pa.concat_tables([writer(str(i)) for i in range(n_ranges)]).to_pandas()
+    ranges = ScoreRanges(parts, n_ranges, forgive_daily=True)
+    writer = SensorWriter(ranges, made.store, limits, review_size=5)
+    queue = pa.concat_tables(map(writer, ranges.positions)).to_pandas()
     made.write_facts(limits, queue.assign(label=""), {"detector": detector})
     made.publish()
     return made

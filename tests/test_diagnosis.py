@@ -11,12 +11,13 @@ from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_arch
 from fitted import detector, inputs_of, publish_classifier, publish_detector, write_thresholds
 
 from xfmr.archive import list_archive
-from xfmr.diagnosis import GroupDiagnoser, Instruments, check_output, merge, write_output
+from xfmr.diagnosis import GroupDiagnoser, Instruments, check_output, forgiven, merge, write_output
 from xfmr.errors import XfmrError
 from xfmr.evaluation import read_diagnoses
 from xfmr.featurizing.feature_set import close, update_plan
 from xfmr.published import Models
 from xfmr.schema import DIAGNOSES, LOG_SPECTRUM_SIZE
+from xfmr.thresholds import Thresholds
 
 SENSORS = ["s2", "变压器/1", "../a"]
 
@@ -176,3 +177,15 @@ def test_a_pass_keeps_the_instruments_it_began_with(run: Run, new: Path) -> None
     write_thresholds(run.store, 0.0, 1.0)
     assert diagnose(run, new, by=instruments).equals(before)
     assert not diagnose(run, new).equals(before)
+
+
+def test_what_comes_daily_is_forgiven_and_labelled_anew() -> None:
+    hours = np.arange(5 * 24)
+    evening, fault = (hours % 24 >= 18) & (hours % 24 < 22), (hours >= 56) & (hours < 80)
+    times = pd.date_range("2024-06-03", periods=len(hours), freq="h", tz="UTC")
+    rows = pd.DataFrame({"data_time": times, "record_id": hours, "score": np.maximum(6.0 * evening, 9.0 * fault)})
+    rows = rows.assign(fleet="", sensor_id="s1", pseudo_label="anomaly", fault_type="worn", confidence=0.5)
+    found = forgiven(pa.Table.from_pandas(rows, schema=DIAGNOSES, preserve_index=False), Thresholds(1, 2, "mad"))
+    assert found.schema == DIAGNOSES
+    alarms = np.array(found["pseudo_label"].to_pylist()) == "anomaly"
+    np.testing.assert_array_equal(alarms, fault)

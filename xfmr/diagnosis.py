@@ -16,7 +16,7 @@ from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.featurizing.featurizer import Batch, FeatureRows, GroupFeaturizer
 from xfmr.published import Models
 from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS
-from xfmr.scores.scoring import with_pseudo_labels
+from xfmr.scores.scoring import beyond_usual, with_pseudo_labels
 from xfmr.scores.sets import ScoreSet, read_current
 from xfmr.storage import Store
 from xfmr.thresholds import Thresholds
@@ -113,6 +113,12 @@ def merge(work: Store) -> pa.Table:
     return table.select(DIAGNOSES.names).sort_by(
         [(name, "ascending") for name in ("fleet", "sensor_id", "data_time")]
     )
+
+
+def forgiven(diagnoses: pa.Table, thresholds: Thresholds) -> pa.Table:
+    """Take what is usual at its hour off the scores of a whole archive, :func:`beyond_usual`, and label them anew."""
+    rest = beyond_usual(diagnoses).drop_columns("pseudo_label")
+    return with_pseudo_labels(rest, thresholds).select(diagnoses.schema.names)
 
 
 def check_output(out: str) -> None:

@@ -1,6 +1,7 @@
 """What is usual at an hour: only what comes daily, for that sensor, at that hour."""
 
 import numpy as np
+import pytest
 
 from xfmr.normal.daytime import DailyProfile
 
@@ -38,6 +39,25 @@ def test_a_fault_of_some_days_or_of_some_records_is_not_usual():
     lasting = (times > np.datetime64("2024-06-08")) & (times < np.datetime64("2024-06-12"))
     scattered = np.random.default_rng(1).random(len(times)) < 0.1
     assert DailyProfile.fit(noise(times) + 9 * (lasting | scattered), keys, times).apply(keys, times).max() < 0.3
+
+
+@pytest.mark.parametrize("days", [3, 4, 5, 7, 14])
+def test_a_fault_that_goes_on_is_never_usual_however_long(days):
+    keys, times = fortnight(days=days)
+    for hours_long in range(6, 24 * days, 7):
+        start = times[0] + np.timedelta64(5, "h")
+        fault = (times >= start) & (times < start + np.timedelta64(hours_long, "h"))
+        usual = DailyProfile.fit(noise(times) + 9 * fault, keys, times).apply(keys, times)
+        assert usual[fault].max() < 0.5, f"{hours_long} of {24 * days} hours"
+
+
+def test_a_fault_of_a_day_does_not_hide_the_evenings_of_the_others():
+    keys, times = fortnight(days=5)
+    evening = (hours(times) >= 17) & (hours(times) < 22)
+    fault = (times >= np.datetime64("2024-06-04T06")) & (times < np.datetime64("2024-06-05T06"))
+    usual = DailyProfile.fit(noise(times) + np.maximum(6 * evening, 9 * fault), keys, times).apply(keys, times)
+    np.testing.assert_allclose(usual[evening & (hours(times) == 19)], 6, atol=0.5)
+    assert usual[~evening & (hours(times) < 14)].max() < 0.3
 
 
 def test_two_days_tell_nothing():

@@ -4,16 +4,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from archives import Run, fleet_files, line, write_archive
-from fitted import SENSORS, detector, inputs_of, publish_detector, publish_scores, scores_of
+from fitted import detector, inputs_of, publish_detector, scores_of
 
 from xfmr.errors import XfmrError
 from xfmr.published import Models
-from xfmr.scores.parts import GroupScorer, ScoreParts, n_ranges
-from xfmr.scores.sets import read_scores
+from xfmr.scores.parts import GroupScorer, ScoreParts
 from xfmr.storage import Store
 
 
@@ -43,7 +41,6 @@ def test_the_groups_of_a_run_are_scored_by_its_detector(run: Run) -> None:
     assert found["record_id"].equals(expected["record_id"])
     made = detector(inputs_of(run))
     np.testing.assert_allclose(found["score"], made.score(expected), rtol=1e-4)
-    np.testing.assert_allclose(np.sort(parts.scores()), np.sort(made.score(expected)), rtol=1e-4)
 
 
 def test_only_what_is_missing_is_scored(run: Run, tmp_path: Path) -> None:
@@ -66,7 +63,7 @@ def test_a_group_that_lost_a_row_is_scored_anew(run: Run, tmp_path: Path) -> Non
     run.featurize()
     after = ScoreParts.planned(run.features, "d0")
     assert len(set(after.names) - set(before.names)) == 2
-    assert len(score(run).scores()) == run.features.n_records == 6
+    assert len(score(run).of_shards(0, 2**16)) == run.features.n_records == 6
     after.remove_others()
     assert len(run.store.files(after.folder)) == 4
 
@@ -81,39 +78,11 @@ def test_parts_of_another_detector_are_removed(run: Run) -> None:
     }
 
 
-@pytest.mark.parametrize("n", [1, 3, 40])
-def test_every_row_arrives_once_whatever_the_cut(tmp_path: Path, n: int) -> None:
-    store = Store(str(tmp_path / "run"))
-    Models(store).publish("detector", "d0", b"", {})
-    scores = scores_of(SENSORS, n_times=4)
-    publish_scores(store, scores, n_ranges=n)
-    found = read_scores(store).sort_values(["fleet", "sensor_id", "data_time"], ignore_index=True)
-    expected = scores.to_pandas().sort_values(["fleet", "sensor_id", "data_time"], ignore_index=True)
-    columns = ["fleet", "sensor_id", "data_time", "record_id", "score"]
-    pd.testing.assert_frame_equal(found[columns], expected[columns], check_dtype=False)
-
-
-def test_the_same_sensor_name_in_two_fleets_has_two_files(tmp_path: Path) -> None:
-    store = Store(str(tmp_path / "run"))
-    Models(store).publish("detector", "d0", b"", {})
-    made = publish_scores(store, scores_of([("north", "s1"), ("south", "s1")]), n_ranges=2)
-    assert made.n_sensors == 2
-    south = pd.read_parquet(tmp_path / "run/scores/fleet=south/sensor_id=s1/scores.parquet")
-    assert south["record_id"].tolist() == [100, 101, 102]
-
-
-@pytest.mark.parametrize(
-    ("records", "cpus", "expected"), [(0, 2, 0), (144, 8, 1), (500_000, 2, 4), (2_000_000, 64, 100), (10**8, 2, 100)]
-)
-def test_how_many_ranges(records: int, cpus: int, expected: int) -> None:
-    assert n_ranges(records, cpus) == expected
-
-
 def test_a_damaged_part_is_named(run: Run) -> None:
     parts = score(run)
     run.store.write(parts.file(parts.names[0]), b"not Parquet")
     with pytest.raises(XfmrError, match=r"^cannot read [^\n]*; remove [^\n]*/score_parts/d0 and run again$"):
-        parts.scores()
+        parts.of_shards(0, 1)
 
 
 def test_shards_of_a_range_come_from_few_row_groups(tmp_path: Path) -> None:

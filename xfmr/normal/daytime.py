@@ -1,4 +1,9 @@
-"""What is usual at a time of the day: loads and fans come with the hour, and are no faults where they do so daily."""
+"""What is usual at a time of the day: loads and fans come with the hour, and are no faults where they do so daily.
+
+What comes with the load goes again with it, and a fault goes on. So an hour is compared with the day around it and
+not with the whole history: a fault, however long, exceeds the day around it only where it begins and where it ends,
+which are two days, and what is usual must be so on three.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +12,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from xfmr.normal.standardise import SensorKey, rows_by_key
+from xfmr.normal.standardise import SensorKey, statistics_rows
 
 Times = NDArray[np.datetime64]
 """Times in UTC, of any resolution."""
 
-# An hour is known by the records of it and its two neighbours, where they are this many and of so many days: of two
-# days, one of a fault would be enough.
-_LEAST_RECORDS = 8
 _LEAST_DAYS = 3
+_DAY = 24
+# The day around an hour, by its quieter part: with the median a fault of one day hid what was usual on the days
+# beside it as well. On three synthetic fleets of four days, whose history lacks the evening, that left 7 to 19 % of
+# false alarms there, and the lower quartile 2 to 8 %.
+_QUIET_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class DailyProfile:
-    """By how much a sensor's values at an hour of the day exceed those of its whole day.
+    """By how much a sensor's values at an hour of the day exceed those of the day around it.
 
     Args:
         sensors: The k sensors with an hour that exceeds the others.
@@ -34,36 +42,69 @@ class DailyProfile:
 
     @classmethod
     def fit(cls, values: NDArray[Any], keys: Sequence[SensorKey], times: Times) -> DailyProfile:
-        """Learn the medians of each hour, above the median of the day.
+        """Learn what comes and goes again on at least three days, and on more than half of them.
 
-        Medians, so that of the records of an hour more than half must be so for it to be usual.
+        The median of an hour and its two neighbours is compared with the lower quartile of the 25 hours around it, on
+        every day that has records of it. The excess of an hour is what more than half of these days reach, and at
+        least three of them, less what an hour in the middle reaches, which is chance.
 
         Args:
             values: Such as the logarithm of a distance, shape (n,).
             keys: Each row's sensor.
             times: Each row's time.
         """
-        hours, days = times.astype("datetime64[h]").astype(np.int64) % 24, times.astype("datetime64[D]")
-        found = {}
-        for sensor, rows in sorted(rows_by_key(keys).items()):
-            if len(np.unique(days[rows])) >= _LEAST_DAYS:
-                found[sensor] = _hourly_excess(np.asarray(values)[rows], hours[rows], days[rows])
-        sensors = tuple(sensor for sensor, excess in found.items() if excess.any())
-        return cls(sensors, np.array([found[sensor] for sensor in sensors], np.float32).reshape(-1, 24))
+        excess = {key: _usual_excess(hours, medians) for key, hours, medians in _hourly_medians(values, keys, times)}
+        sensors = tuple(sensor for sensor in excess if excess[sensor].any())
+        return cls(sensors, np.array([excess[sensor] for sensor in sensors], np.float32).reshape(-1, _DAY))
 
     def apply(self, keys: Sequence[SensorKey], times: Times) -> NDArray[np.float32]:
         """Say what is usual for each row's sensor and hour, shape (n,); 0 where nothing is known."""
-        position = {sensor: row for row, sensor in enumerate(self.sensors)}
-        rows = np.array([position.get(key, len(self.sensors)) for key in keys], dtype=np.int64)
-        known = np.vstack([self.excess, np.zeros((1, 24), np.float32)])
-        usual: NDArray[np.float32] = known[rows, times.astype("datetime64[h]").astype(np.int64) % 24]
+        known = np.vstack([self.excess, np.zeros((1, _DAY), np.float32)])
+        usual: NDArray[np.float32] = known[statistics_rows(self.sensors, keys), _hours(times) % _DAY]
         return usual
 
 
-def _hourly_excess(values: NDArray[Any], hours: NDArray[np.int64], days: Times) -> NDArray[np.float64]:
-    excess = np.zeros(24)
-    for hour in range(24):
-        near = (hours - hour + 1) % 24 <= 2
-        if near.sum() >= _LEAST_RECORDS and len(np.unique(days[near])) >= _LEAST_DAYS:
-            excess[hour] = max(0.0, float(np.median(values[near]) - np.median(values)))
+def _hours(times: Times) -> NDArray[np.int64]:
+    """Return whole hours since 1970."""
+    return times.astype("datetime64[h]").astype(np.int64)
+
+
+def _hourly_medians(
+    values: NDArray[Any], keys: Sequence[SensorKey], times: Times
+) -> list[tuple[SensorKey, NDArray[np.int64], NDArray[np.float64]]]:
+    """Return each sensor, the hours in which it has records, and their medians; all in ascending order."""
+    sensors = sorted(set(keys))
+    rows = pd.DataFrame({"sensor": statistics_rows(sensors, keys), "hour": _hours(times), "value": values})
+    medians = rows.groupby(["sensor", "hour"], as_index=False)["value"].median()
+    starts = np.searchsorted(medians["sensor"], np.arange(1, len(sensors)))
+    hours, found = (np.split(medians[name].to_numpy(), starts) for name in ("hour", "value"))
+    return list(zip(sensors, hours, found, strict=False))  # of no rows np.split makes one part
+
+
+def _usual_excess(hours: NDArray[np.int64], medians: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a sensor's excess of each hour of the day, (24,)."""
+    excess = np.zeros(_DAY)
+    first, last = hours[0] // _DAY, hours[-1] // _DAY + 1
+    if last - first < _LEAST_DAYS:
+        return excess
+    every = np.full((last - first) * _DAY, np.nan)
+    every[hours - first * _DAY] = medians
+    beyond = _quantile_around(every, reach=1, share=0.5) - _quantile_around(every, reach=12, share=_QUIET_SHARE)
+    by_day = np.sort(beyond.reshape(-1, _DAY), axis=0)  # (days, 24), those without records last
+    days = np.isfinite(by_day).sum(axis=0)
+    place = np.minimum((days - 1) // 2, days - _LEAST_DAYS)
+    known = np.flatnonzero(days >= _LEAST_DAYS)
+    reached = by_day[place[known], known]
+    excess[known] = np.maximum(reached - np.median(reached), 0) if len(known) else 0
     return excess
+
+
+def _quantile_around(values: NDArray[np.float64], *, reach: int, share: float) -> NDArray[np.float64]:
+    """Return a quantile of each value and those up to ``reach`` away, NaN left out: (n,)."""
+    padded = np.pad(values, reach, constant_values=np.nan)
+    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), axis=1)
+    place = share * (np.isfinite(ordered).sum(axis=1) - 1).clip(0)
+    rows, below = np.arange(len(values)), np.floor(place).astype(np.int64)
+    lower, upper = ordered[rows, below], ordered[rows, np.ceil(place).astype(np.int64)]
+    quantile: NDArray[np.float64] = lower + (upper - lower) * (place - below)
+    return quantile

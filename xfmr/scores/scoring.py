@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from xfmr.detectors import Detector, detector_from_bytes
 from xfmr.errors import XfmrError
+from xfmr.inputs.model import record_times, sensor_keys
+from xfmr.normal.daytime import DailyProfile
 from xfmr.published import Models
 from xfmr.thresholds import Method, Thresholds, fit_thresholds, pseudo_labels
 
@@ -34,7 +37,26 @@ def thresholds_of(scores: NDArray[Any], method: Method) -> Thresholds:
         raise XfmrError(f"no thresholds by {method}: {error}; give a larger archive or another method") from error
 
 
+def beyond_usual(scored: pa.Table) -> pa.Table:
+    """Subtract from each ``score`` what its sensor scores at that hour of the day, day after day, among these rows.
+
+    What the history never showed, such as the load and the fans of a season's evenings, is found out so when it has
+    come and gone three times; see :class:`xfmr.normal.daytime.DailyProfile`. The rows of a sensor must be together in
+    one table.
+    """
+    scores, keys, times = scored["score"].to_numpy(), sensor_keys(scored), record_times(scored)
+    usual = DailyProfile.fit(scores, keys, times).apply(keys, times)
+    place = scored.column_names.index("score")
+    return scored.set_column(place, scored.schema.field(place), pa.array(scores - usual, pa.float32()))
+
+
 def with_pseudo_labels(scored: pa.Table, thresholds: Thresholds) -> pa.Table:
     """Add the column ``pseudo_label`` to a table with a ``score``."""
     labels = pseudo_labels(scored["score"].to_numpy(), thresholds)
     return scored.append_column("pseudo_label", pa.array(labels, pa.string()))
+
+
+def counts_of(scores: NDArray[Any], thresholds: Thresholds) -> str:
+    """Say how many scores fall under each pseudo-label, such as ``17 anomaly, 120 normal, 3 uncertain``."""
+    names, counts = np.unique(pseudo_labels(scores, thresholds), return_counts=True)
+    return ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
     svdd: SvddSettings = SvddSettings()
     vae: VaeSettings = VaeSettings()
     ensemble: EnsembleSettings = EnsembleSettings()
+    forgive_daily: bool = Field(
+        True,
+        description="whether a score counts only beyond what its sensor scores at that hour of at least three days "
+        "of the same archive, and not between: load and fans",
+    )
     thresholds: ThresholdSettings = ThresholdSettings()
     finetune: FinetuneSettings = FinetuneSettings()
 

@@ -1,0 +1,100 @@
+"""Scores in ranges of sensors: thresholds are made of them, and the files of the sensors are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from xfmr.labels import review_queue
+from xfmr.schema import SCORES, SENSOR_COLUMNS
+from xfmr.scores.parts import N_SHARDS, ScoreParts
+from xfmr.scores.scoring import beyond_usual, with_pseudo_labels
+from xfmr.scores.sets import sensor_file
+from xfmr.storage import Store
+from xfmr.storage.threads import in_threads
+from xfmr.thresholds import Thresholds
+
+# A range of shards is one task, with its rows in memory: 100 MB. Smaller runs are cut so that all CPUs have work.
+_MOST_ROWS, _FEWEST_ROWS = 1_000_000, 20_000
+_OF_A_SENSOR = [field.name for field in SCORES if field.name not in SENSOR_COLUMNS]
+
+
+def n_ranges(n_records: int, n_cpus: int) -> int:
+    """Return into how many ranges of shards to cut the rows of a run."""
+    return max(1, -(-n_records // _MOST_ROWS), min(2 * n_cpus, -(-n_records // _FEWEST_ROWS)))
+
+
+@dataclass(frozen=True)
+class ScoreRanges:
+    """All scores of a run in ranges of shards: whole sensors, as many as may be held in memory.
+
+    Called, it gives the scores of a range alone, which is all that thresholds are made of.
+
+    Args:
+        parts: All scores.
+        n: How many ranges there are.
+        forgive_daily: Whether scores count only beyond what is usual for the sensor at that hour,
+            :func:`xfmr.scores.scoring.beyond_usual`.
+    """
+
+    parts: ScoreParts
+    n: int
+    forgive_daily: bool
+
+    @property
+    def positions(self) -> list[str]:
+        """Names of the ranges."""
+        return [str(i) for i in range(self.n)]
+
+    def rows(self, position: str) -> pa.Table:
+        """Return the rows of a range, in order of sensor and time."""
+        first, end = (N_SHARDS * i // self.n for i in (int(position), int(position) + 1))
+        rows = self.parts.of_shards(first, end)
+        return beyond_usual(rows) if self.forgive_daily else rows
+
+    def __call__(self, position: str) -> pa.Table:
+        """Return the scores of a range."""
+        return self.rows(position).select(["score"])
+
+
+@dataclass(frozen=True)
+class SensorWriter:
+    """Writes the files of the sensors of one range after another.
+
+    Args:
+        ranges: All scores.
+        target: Folder of the set of scores that is being made.
+        thresholds: Of all scores.
+        review_size: How many records the review queue takes.
+    """
+
+    ranges: ScoreRanges
+    target: Store
+    thresholds: Thresholds
+    review_size: int
+
+    def __call__(self, position: str) -> pa.Table:
+        """Write the files of a range; the answer are those of its rows that a person should look at first."""
+        rows = with_pseudo_labels(self.ranges.rows(position), self.thresholds)
+        list(in_threads(partial(_write_sensor, self.target), _by_sensor(rows)))
+        chosen = review_queue(rows.to_pandas(), upper=self.thresholds.upper, size=self.review_size)
+        return pa.Table.from_pandas(chosen[SCORES.names], schema=SCORES, preserve_index=False)
+
+
+def _by_sensor(rows: pa.Table) -> Iterable[pa.Table]:
+    """Cut rows that are in order of their sensors."""
+    if not len(rows):
+        return []
+    fleet, sensor = (rows[name].to_numpy() for name in SENSOR_COLUMNS)
+    starts = [0, *(np.flatnonzero((fleet[1:] != fleet[:-1]) | (sensor[1:] != sensor[:-1])) + 1), len(rows)]
+    return (rows.slice(start, end - start) for start, end in pairwise(starts))
+
+
+def _write_sensor(target: Store, rows: pa.Table) -> None:
+    fleet, sensor = (rows[name][0].as_py() for name in SENSOR_COLUMNS)
+    target.write_table(sensor_file(fleet, sensor), rows.select(_OF_A_SENSOR))
