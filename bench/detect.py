@@ -17,23 +17,26 @@ import pyarrow as pa
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
-from sklearn.neighbors import LocalOutlierFactor
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from bench.ours import fit_images, fit_ours
 from xfmr import features
 from xfmr.inputs.model import sensor_keys
-from xfmr.inputs.views import spectra
+from xfmr.inputs.views import View, spectra
 from xfmr.normal import Standardiser
 from xfmr.normal.harmonics import HARMONIC_COLUMNS
 from xfmr.records import Record, read_records, record_id
-from xfmr.schema import fixed_size_column
+from xfmr.schema import fixed_size_column, to_numpy
 
 RATE_HZ = 8192.0
 SEEDS = (0, 1, 2)
+COLUMNS = [*HARMONIC_COLUMNS, "cwt", "stft"]
 
 Scores = np.ndarray
 Score = Callable[[pa.Table], Scores]
+Fit = Callable[[pa.Table], Score]
+Values = Callable[[pa.Table], np.ndarray]
 Archive = tuple[np.ndarray, pd.DataFrame]
 
 
@@ -51,23 +54,33 @@ def table_of(signals: np.ndarray, rows: pd.DataFrame) -> pa.Table:
     """Compute the columns that detectors read, in order of sensor and time."""
     order = rows.reset_index(drop=True).sort_values(["sensor_id", "data_time"]).index.to_numpy()
     signals, rows = signals[order], rows.iloc[order]
-    columns = features.feature_columns(signals, sample_rate_hz=RATE_HZ, columns=HARMONIC_COLUMNS)
+    columns = features.feature_columns(signals, sample_rate_hz=RATE_HZ, columns=COLUMNS)
     identity = pa.Table.from_pandas(rows.assign(record_id=list(map(record_id, signals))), preserve_index=False)
     for name, values in {**columns, "signal": signals.astype(np.float32)}.items():
         identity = identity.append_column(name, fixed_size_column(values))
     return identity
 
 
-def plain(fit: Callable[[np.ndarray], Callable[[np.ndarray], Scores]]) -> Callable[[pa.Table], Score]:
-    """Make a detector that is fitted to standardised level-free log spectra, the history as it is."""
+def plain(fit: Callable[[np.ndarray], Callable[[np.ndarray], Scores]], values: Values = spectra) -> Fit:
+    """Make a detector that is fitted to standardised values, by default log spectra, of the history as it is."""
 
     def fitted(past: pa.Table) -> Score:
-        raw, keys = spectra(past), sensor_keys(past)
+        raw, keys = values(past), sensor_keys(past)
         standardiser = Standardiser.fit(raw, keys)
         score = fit(standardiser.apply(raw, keys))
-        return lambda new: score(standardiser.apply(spectra(new), sensor_keys(new)))
+        return lambda new: score(standardiser.apply(values(new), sensor_keys(new)))
 
     return fitted
+
+
+def zerone(table: pa.Table) -> np.ndarray:
+    """Read the 1200 values as they are."""
+    return to_numpy(table, "zerone")
+
+
+def log_zerone(table: pa.Table) -> np.ndarray:
+    """Read the 1200 values as the branch `zerone` has them: in decades, level-free."""
+    return View("zerone", 224, "log").read(table)
 
 
 def pca_error(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
@@ -80,6 +93,12 @@ def nearest(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
     """Score by the density around a record as LOF measures it."""
     lof = LocalOutlierFactor(n_neighbors=5, novelty=True).fit(history)
     return lambda x: -lof.score_samples(x)
+
+
+def five_nearest(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
+    """Score by the mean distance to five neighbours."""
+    neighbours = NearestNeighbors(n_neighbors=5).fit(history)
+    return lambda x: neighbours.kneighbors(x)[0].mean(axis=1)
 
 
 def support(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
@@ -100,13 +119,19 @@ PLAIN = {
     "LOF": plain(nearest),
     "PCA error": plain(pca_error),
 }
+PLAIN_ON_ZERONE = {
+    "isolation forest on Zerone": plain(forest, zerone),
+    "one-class SVM on Zerone": plain(support, zerone),
+    "five neighbours on log Zerone": plain(five_nearest, log_zerone),
+}
 
 
 def conditions(
-    past: Archive, new: Archive, faulty: np.ndarray, seed: int
+    past: Archive, new: Archive, was_faulty: np.ndarray, faulty: np.ndarray, seed: int
 ) -> Iterator[tuple[Archive, dict[str, Archive]]]:
     """Yield each history and the tests of it by name."""
     rng = np.random.default_rng(seed)
+    yield (past[0][~was_faulty], past[1][~was_faulty]), {"no faults in history": new}
     signals, rows = new
     louder = signals * 10 ** (rng.uniform(-3, 3, (len(signals), 1)) / 20)
     noise = rng.standard_normal(signals.shape) * signals.std(axis=1, keepdims=True) / 10
@@ -129,15 +154,18 @@ def main(folder: Path) -> None:
     labels = pd.read_csv(folder / "labels.csv")
     labels["data_time"] = pd.to_datetime(labels["data_time"], utc=True)
     past, new = read(folder / "archive"), read(folder / "new")
-    faulty = (new[1].merge(labels, how="left", on=["sensor_id", "data_time"])["label"] != "normal").to_numpy()
+    was_faulty, faulty = (
+        (rows.merge(labels, how="left", on=["sensor_id", "data_time"])["label"] != "normal").to_numpy()
+        for _, rows in (past, new)
+    )
     found: dict[tuple[str, str], list[float]] = {}
     for seed in SEEDS:
-        for history, tests in conditions(past, new, faulty, seed):
+        for history, tests in conditions(past, new, was_faulty, faulty, seed):
             known, unseen = table_of(*history), {name: table_of(*test) for name, test in tests.items()}
-            detectors: dict[str, Score] = {name: fit(known) for name, fit in PLAIN.items()}
+            detectors: dict[str, Score] = {name: fit(known) for name, fit in (PLAIN | PLAIN_ON_ZERONE).items()}
             ours = fit_ours(known, rate_hz=RATE_HZ, seed=seed)
             if seed == SEEDS[0] and "as given" in unseen:
-                ours |= fit_images(known, size=64, epochs=10)
+                ours |= fit_images(known, "log", size=64, epochs=10) | fit_images(known, "minmax", size=64, epochs=10)
             for name, score in ({name: detector.score for name, detector in ours.items()} | detectors).items():
                 for condition, test in unseen.items():
                     found.setdefault((name, condition), []).append(auc(score, test, labels))

@@ -1,5 +1,7 @@
 """Our detectors fitted to a table of features in this process, by the train loop that the jobs' workers run."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -14,17 +16,26 @@ from xfmr.inputs.views import View, spectra
 from xfmr.normal import Standardiser
 from xfmr.normal.cleaning import clean
 from xfmr.normal.harmonics import hum_views
-from xfmr.pretrained import Pretrained
+from xfmr.pretrained import Pretrained, pretrained_bytes
 from xfmr.schema import IDENTITY_COLUMNS
 from xfmr.training.loop import Schedule, train_alone
-from xfmr.training.options import DEFAULT_FOLDS, EnsembleSettings, PretrainSettings, SvddSettings, VaeSettings
+from xfmr.training.options import (
+    DEFAULT_FOLDS,
+    EnsembleSettings,
+    ImageScale,
+    PretrainSettings,
+    SvddSettings,
+    VaeSettings,
+)
+from xfmr.training.pretrain import PretrainTask
 
 
 def fit_ours(past: pa.Table, *, rate_hz: float, seed: int) -> dict[str, Detector]:
     """Fit all detectors of the default branch, with their default settings."""
     history = _folded(past, View("spectrum", 224, "log"))
-    found: dict[str, Detector] = {"bank (default)": _bank(past, rate_hz)}
+    found: dict[str, Detector] = {"bank (default)": fit_bank_alone(past, rate_hz)}
     found |= _from_encoders(history, seed, epochs=60)
+    found["Deep SVDD, not pretrained"] = _svdd(_untrained(history, seed), history, "one_class", 60, seed)
     vae = VaeSettings()
     found["VAE"] = fit_vae(history, vae, Schedule(vae.epochs, vae.batch_size, seed), train_alone)
     weights = EnsembleSettings().weights
@@ -33,10 +44,12 @@ def fit_ours(past: pa.Table, *, rate_hz: float, seed: int) -> dict[str, Detector
     return found
 
 
-def fit_images(past: pa.Table, *, size: int, epochs: int) -> dict[str, Detector]:
+def fit_images(past: pa.Table, scale: ImageScale, *, size: int, epochs: int) -> dict[str, Detector]:
     """Fit AE and Deep SVDD to hetero images, smaller and for fewer epochs than by default."""
-    history = _folded(past, View("image", size, "log"))
-    return {f"{name}, images": detector for name, detector in _from_encoders(history, 0, epochs=epochs).items()}
+    history = _folded(past, View("image", size, scale))
+    return {
+        f"{name}, {scale} images": detector for name, detector in _from_encoders(history, 0, epochs=epochs).items()
+    }
 
 
 def _from_encoders(history: FoldedHistory, seed: int, *, epochs: int) -> dict[str, Detector]:
@@ -44,9 +57,20 @@ def _from_encoders(history: FoldedHistory, seed: int, *, epochs: int) -> dict[st
     pretrained = Pretrained.of_bytes(fit_encoders(history, options, schedule, train_alone)[0], "bench")
     found: dict[str, Detector] = {"AE error": fit_ae(pretrained, history)}
     for name, objective in (("one class", "one_class"), ("soft boundary", "soft_boundary")):
-        svdd = SvddSettings(objective=objective)
-        found[f"Deep SVDD, {name}"] = fit_svdd(pretrained, history, svdd, schedule, train_alone)
+        found[f"Deep SVDD, {name}"] = _svdd(pretrained, history, objective, epochs, seed)
     return found
+
+
+def _svdd(pretrained: Pretrained, history: FoldedHistory, objective: Any, epochs: int, seed: int) -> Detector:
+    schedule = Schedule(epochs, 64, seed)
+    return fit_svdd(pretrained, history, SvddSettings(objective=objective), schedule, train_alone)
+
+
+def _untrained(history: FoldedHistory, seed: int) -> Pretrained:
+    task = PretrainTask(
+        branch="spectrum", shape=history.shape, n_members=history.n_folds, learning_rate=1e-3, seed=seed
+    )
+    return Pretrained.of_bytes(pretrained_bytes(task.network.state_dict(), history, "ae"), "bench")
 
 
 def _folded(past: pa.Table, view: View) -> FoldedHistory:
@@ -57,7 +81,8 @@ def _folded(past: pa.Table, view: View) -> FoldedHistory:
     return FoldedHistory.of(ModelInputs.fit(view, values, keys), history, DEFAULT_FOLDS[view.branch])
 
 
-def _bank(past: pa.Table, rate_hz: float) -> Detector:
+def fit_bank_alone(past: pa.Table, rate_hz: float) -> Detector:
+    """Fit the default detector with its default settings."""
     views = hum_views(mains_hz=50, sample_rate_hz=rate_hz)
     values = np.hstack([view.values(past) for view in views])
     cleaned = clean_by_view(History(values, past.select(IDENTITY_COLUMNS).to_pandas()), views[0])
