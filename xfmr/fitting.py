@@ -17,7 +17,7 @@ from xfmr.training.contrastive import ContrastiveTask
 from xfmr.training.loop import Data, MakeTask, Metrics, Schedule, State
 from xfmr.training.options import PretrainSettings, SvddSettings, VaeSettings
 from xfmr.training.pretrain import PretrainTask
-from xfmr.training.svdd import SvddTask
+from xfmr.training.svdd import SvddTask, default_learning_rate
 from xfmr.training.vae import VaeTask
 
 Train = Callable[[MakeTask, Data, Schedule], State]
@@ -68,7 +68,7 @@ def fit_svdd(
         encoders=[pretrained.encoder(fold) for fold in range(history.n_folds)],
         objective=options.objective,
         nu=options.nu,
-        learning_rate=options.learning_rate,
+        learning_rate=options.learning_rate or default_learning_rate(len(history.values), schedule),
     )
     state = train(make_task, Data(history.columns()), schedule)
     encoders = nn.ModuleList(build_encoder(history.inputs.branch, history.shape) for _ in range(history.n_folds))

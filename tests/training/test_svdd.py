@@ -6,8 +6,8 @@ import torch
 
 from xfmr.errors import XfmrError
 from xfmr.models.networks import build_encoder
-from xfmr.training.loop import Data, Worker
-from xfmr.training.svdd import SvddTask, away_from_zero
+from xfmr.training.loop import Data, Schedule, Worker
+from xfmr.training.svdd import SvddTask, away_from_zero, default_learning_rate
 
 ALONE = Worker(rank=0, world=1, device=torch.device("cpu"))
 SHAPE = (6,)
@@ -128,3 +128,11 @@ def test_what_a_checkpoint_keeps_comes_back(data: Data) -> None:
     second.restore(first.state())
     for name, tensor in first.state().items():
         assert torch.equal(second.state()[name], tensor)
+
+
+def test_weights_go_the_same_way_in_many_steps_or_few() -> None:
+    def rate(n_records: int, epochs: int) -> float:
+        return default_learning_rate(n_records, Schedule(epochs, 64, 0))
+
+    assert rate(6400, 60) * 100 * 60 == pytest.approx(rate(1_000_000, 7) * 15_625 * 7) == pytest.approx(0.2)
+    assert rate(10, 60) == rate(65, 1) == 1e-3

@@ -65,7 +65,11 @@ class SvddSettings(BaseModel):
     nu: float = Field(0.05, gt=0, lt=1, description="share of the history that may lie outside the soft boundary")
     epochs: int = Field(60, ge=1, description="passes over the history")
     batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
-    learning_rate: float = Field(1e-4, gt=0, description="of AdamW")
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of AdamW; by default 0.2 / steps, and at most 0.001: so much every weight may move in all",
+    )
 
 
 class VaeSettings(BaseModel):

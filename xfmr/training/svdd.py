@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from xfmr.errors import XfmrError
 from xfmr.models.losses import soft_boundary_loss, squared_distance
 from xfmr.models.networks import Inputs, build_encoder
-from xfmr.training.loop import Data, Metrics, Worker
+from xfmr.training.loop import Data, Metrics, Schedule, Worker
 from xfmr.training.members import MemberTask
 
 # Entries of the centre nearer to zero than this are moved out to it: a unit at zero is matched by zero weights.
@@ -19,6 +20,13 @@ CENTRE_MARGIN = 0.1
 # no longer; a healthy run on the gearbox recordings ends above 0.05.
 COLLAPSE_SHARE = 1e-3
 _BATCH = 512
+
+# AdamW moves a weight by about the learning rate a step, so this is how far weights go in all. Too little leaves the
+# autoencoder's embedding as it was, too much draws in what is strange with the rest. AUC on two synthetic fleets, with
+# 500 records at 0.05, 0.14 and 0.48: 0.911, 0.941, 0.942; with 1,650 at 0.17, 0.5 and 1.7: 0.970, 0.967, 0.944. At
+# 0.003 a step the same way did worse.
+_WAY = 0.2
+_MOST_A_STEP = 1e-3
 
 
 class SvddTask(MemberTask):
@@ -121,6 +129,12 @@ class SvddTask(MemberTask):
                 f"{float(spreads[member]):.3g} from {float(self.first_spreads[member]):.3g}, so all records look "
                 "alike; lower --svdd.learning-rate or --svdd.epochs"
             )
+
+
+def default_learning_rate(n_records: int, schedule: Schedule) -> float:
+    """Return the learning rate at which the steps of a schedule lead as far as they should."""
+    steps = schedule.epochs * math.ceil(n_records / schedule.batch_size)
+    return min(_MOST_A_STEP, _WAY / steps)
 
 
 def away_from_zero(centre: Tensor) -> Tensor:
