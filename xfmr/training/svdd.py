@@ -22,7 +22,7 @@ COLLAPSE_SHARE = 1e-3
 _BATCH = 512
 
 # AdamW moves a weight by about the learning rate a step, so this is how far weights go in all. Too little leaves the
-# autoencoder's embedding as it was, too much draws in what is strange with the rest. AUC on two synthetic fleets, with
+# autoencoder's embedding as it was, too much draws in what is strange with the rest. AUC on two synthetic fleets with
 # 500 records at 0.05, 0.14 and 0.48: 0.911, 0.941, 0.942; with 1,650 at 0.17, 0.5 and 1.7: 0.970, 0.967, 0.944. At
 # 0.003 a step the same way did worse.
 _WAY = 0.2
