@@ -38,7 +38,7 @@ def write_parts(run: Store, n_records: int, n_sensors: int) -> ScoreParts:
         columns = {
             "fleet": pa.array([""] * len(rows)),
             "sensor_id": pa.array([f"tr{i // 8:04}-s{i % 8}" for i in rows % n_sensors]),
-            "data_time": pa.array(rows // n_sensors * 60_000_000, pa.timestamp("us", tz="UTC")),
+            "data_time": pa.array(rows // n_sensors * 45 * 60_000_000, pa.timestamp("us", tz="UTC")),
             "record_id": pa.array(rng.integers(-(2**63), 2**63, len(rows))),
             "score": pa.array(rng.standard_normal(len(rows)), pa.float32()),
         }
@@ -64,7 +64,7 @@ def main() -> None:
         for key in ("first", "again, with Ray's workers up"):
             made = ScoreSet(run, key)
             with timed(f"{n_records} records of {n_sensors} sensors in {len(parts.names)} groups, {key}"):
-                publish(parts, made, Settings(run=folder))
+                publish(parts, n_records, made, Settings(run=folder))
         with timed("the old set removed"):
             made.remove_others()
         with timed("all scores read back"):

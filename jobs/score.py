@@ -43,7 +43,7 @@ def score(settings: Settings) -> None:
         save_settings(settings)
         with cluster():
             score_groups(parts, features.n_records)
-            say("score", publish(parts, made, settings))
+            say("score", publish(parts, features.n_records, made, settings))
     for path in made.remove_others():
         say("score", f"the review queue that was written in is kept as {path}")
     parts.remove_others()
@@ -59,9 +59,9 @@ def score_groups(parts: ScoreParts, n_records: int) -> None:
                 line.update(sum(rows["records"].to_pylist()))
 
 
-def publish(parts: ScoreParts, made: ScoreSet, settings: Settings) -> str:
+def publish(parts: ScoreParts, n_records: int, made: ScoreSet, settings: Settings) -> str:
     """Make a whole set of the scored groups and put it in use; the answer says how many records fell where."""
-    options, n_records = settings.thresholds, FeatureSet(settings.store).n_records
+    options = settings.thresholds
     ranges = ScoreRanges(parts, n_ranges(n_records, n_cpus()), settings.forgive_daily)
     each = map_groups if ranges.n > 1 else map  # what is small is quicker in this process
     scores = np.sort(pa.concat_tables(each(ranges, ranges.positions))["score"].to_numpy())
