@@ -60,6 +60,18 @@ def test_a_fault_of_a_day_does_not_hide_the_evenings_of_the_others():
     assert usual[~evening & (hours(times) < 14)].max() < 0.3
 
 
+def test_neither_a_gap_nor_a_wrong_clock_changes_what_is_usual():
+    keys, times = fortnight(days=30)
+    evening = (hours(times) >= 18) & (hours(times) < 22)
+    kept = (times < np.datetime64("2024-06-08")) | (times >= np.datetime64("2024-06-25"))
+    values, keys, times = (noise(times) + 3.0 * evening)[kept], keys[: kept.sum()], times[kept]
+    profile = DailyProfile.fit(values, keys, times)
+    np.testing.assert_allclose(profile.apply(keys, times)[evening[kept]], 3, atol=0.3)
+    strange = np.array(["1970-01-01T00", "2261-12-31T23"], "datetime64[m]")
+    with_strange = DailyProfile.fit(np.append(values, [9, 9]), [*keys, A, A], np.append(times, strange))
+    np.testing.assert_allclose(with_strange.excess, profile.excess, atol=0.1)
+
+
 def test_two_days_tell_nothing():
     keys, times = fortnight(days=2)
     evening = hours(times) >= 18

@@ -84,11 +84,13 @@ def _hourly_medians(
 def _usual_excess(hours: NDArray[np.int64], medians: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a sensor's excess of each hour of the day, (24,)."""
     excess = np.zeros(_DAY)
-    first, last = hours[0] // _DAY, hours[-1] // _DAY + 1
-    if last - first < _LEAST_DAYS:
+    recorded = np.unique(hours // _DAY)
+    if len(recorded) < _LEAST_DAYS:
         return excess
-    every = np.full((last - first) * _DAY, np.nan)
-    every[hours - first * _DAY] = medians
+    # Days with records and those beside them, side by side: a clock that was once wrong by decades adds three.
+    laid_out = np.unique(recorded[:, None] + [-1, 0, 1])
+    every = np.full(len(laid_out) * _DAY, np.nan)
+    every[np.searchsorted(laid_out, hours // _DAY) * _DAY + hours % _DAY] = medians
     beyond = _quantile_around(every, reach=1, share=0.5) - _quantile_around(every, reach=12, share=_QUIET_SHARE)
     by_day = np.sort(beyond.reshape(-1, _DAY), axis=0)  # (days, 24), those without records last
     days = np.isfinite(by_day).sum(axis=0)
