@@ -14,6 +14,7 @@ from xfmr.detectors.known import Rows
 from xfmr.errors import XfmrError
 from xfmr.history import CleanHistory, History, clean_by_view
 from xfmr.inputs.model import record_times, sensor_keys
+from xfmr.models.checkpoint import from_bytes, to_bytes
 from xfmr.normal.daytime import DailyProfile
 from xfmr.normal.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.schema import fixed_size_column
@@ -82,6 +83,25 @@ def test_noise_is_explained_at_a_price(bank: BankDetector) -> None:
     noisy = signals + sigma * np.random.default_rng(0).standard_normal(signals.shape).astype(np.float32)
     faulty = bank.score(table_of(signals_of(20, seed=6, fault=0.3), first_id=5000))
     assert np.median(bank.score(table_of(noisy, first_id=4000))) < np.median(faulty)
+
+
+def test_what_has_no_hum_is_no_noisy_record(bank: BankDetector) -> None:
+    """Noise hides what records differ by, so nothing at all lies near the noisy copies of all of them."""
+    rng = np.random.default_rng(0)
+    silent, impulse = np.zeros((2, 8192), np.float32), np.zeros((1, 8192), np.float32)
+    impulse[0, 4000] = 1
+    noise = 0.1 * rng.standard_normal((5, 8192)).astype(np.float32)
+    least_bits = 1e-5 * rng.integers(-1, 2, (5, 8192)).astype(np.float32)
+    normal = bank.score(table_of(signals_of(30, seed=12), first_id=12_000))
+    for signals in (silent, impulse, noise, least_bits):
+        assert bank.score(table_of(signals, first_id=13_000)).min() > normal.max() + 5
+
+
+def test_a_file_of_another_version_is_refused(bank: BankDetector) -> None:
+    model = from_bytes(bank.to_bytes(), "a", kind="bank")
+    tensors = {name: tensor for name, tensor in model.tensors.items() if name != "quiet.noise_ratios"}
+    with pytest.raises(XfmrError, match=r"^runs/a was written by another version of xfmr[^\n]*'noise_ratios'"):
+        detector_from_bytes(to_bytes(tensors, model.description), "runs/a")
 
 
 def test_a_knock_is_no_fault(bank: BankDetector) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,8 +19,9 @@ from xfmr.normal.daytime import DailyProfile, Times
 from xfmr.normal.harmonics import HumView
 from xfmr.normal.whitening import whitener
 
-# Noise levels of the copies, below the signal; between two of them a record is at most 2.5 dB from one.
+# Noise levels of the copies, below the signal; between two of them a record is at most half a step from one.
 NOISE_LEVELS_DB = (30.0, 25.0, 20.0, 15.0)
+_HALF_STEP_DB = 2.5
 # Sigmas that a record pays for being explained by added noise.
 NOISE_PRICE = 1.0
 # Records a dimension at which the mean counts as much as the neighbours.
@@ -55,6 +56,9 @@ class KnownView:
         keys: Their sensors.
         mean_share: Weight of the distance from the mean, 0..1.
         calibrations: Of the distance to the neighbours, and of that from the mean.
+        noise_ratios: How many times those of records without noise these two distances are at each of
+            :data:`NOISE_LEVELS_DB`: (levels, 2). Noise hides what records differ by; in the loudest copies they are a
+            fifth as far apart.
         profile: What the sensors score at each time of the day.
     """
 
@@ -66,19 +70,41 @@ class KnownView:
     keys: tuple[SensorKey, ...]
     mean_share: float
     calibrations: tuple[Calibration, Calibration]
+    noise_ratios: NDArray[np.float64]
     profile: DailyProfile
 
     def score(self, values: NDArray[np.float64], rows: Rows) -> NDArray[np.float32]:
         """Score values of the view, (n, d), in sigmas of the sensor's held-out history at that time of day, (n,)."""
         whitened = self._whitened(values, rows.keys)
         distances = [space.distances(whitened, rows.ids, rows.keys) for space in self._spaces]
-        clean, *noisy = (_blend(self.calibrations, found, rows.keys, self.mean_share) for found in distances)
+        usual = [(near / n, far / f) for (near, far), (n, f) in zip(distances, self._ratios, strict=True)]
+        clean, *noisy = (_blend(self.calibrations, found, rows.keys, self.mean_share) for found in usual)
         least: NDArray[np.float32] = np.minimum(clean, NOISE_PRICE + np.min(noisy, axis=0))
         return least - self.profile.apply(rows.keys, rows.times)
 
     def _whitened(self, values: NDArray[np.float64], keys: Sequence[SensorKey]) -> NDArray[np.float32]:
         whitened: NDArray[np.float32] = self.standardiser.apply(self.view.level_free(values), keys) @ self.white
         return whitened
+
+    @property
+    def _ratios(self) -> NDArray[np.float64]:
+        """By which the distances from each of :attr:`_spaces` are divided, (1 + levels, 2)."""
+        return np.vstack([np.ones(2), self.noise_ratios])
+
+    def measured_noise_ratios(self) -> NDArray[np.float64]:
+        """Measure :attr:`noise_ratios` on the records kept, each against the others and half-way between two levels.
+
+        Without them a record without any hum, of a dead sensor or of nothing but noise, is nearer to the loudest
+        copies than any healthy record is to any other, and scored as the most normal of all.
+        """
+        clean, *noisy = self._spaces
+        usual = clean.distances(clean.values, self.ids, self.keys)
+        ratios = []
+        for level, space in zip(NOISE_LEVELS_DB, noisy, strict=True):
+            between = self.view.with_noise(self.values, below_db=level - _HALF_STEP_DB)
+            distances = space.distances(self._whitened(between, self.keys), self.ids, self.keys)
+            ratios.append([_median_ratio(*pair) for pair in zip(distances, usual, strict=True)])
+        return np.array(ratios)
 
     @cached_property
     def _spaces(self) -> list[HealthySpace]:
@@ -96,6 +122,7 @@ class KnownView:
             "scale": self.standardiser.scale,
             "near": np.stack([near.median, near.sigma]),
             "far": np.stack([far.median, far.sigma]),
+            "noise_ratios": self.noise_ratios,
             "excess": self.profile.excess,
         }
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -130,6 +157,7 @@ class KnownView:
             keys=keys,
             mean_share=description["mean_share"],
             calibrations=(Calibration(near, *arrays["near"]), Calibration(far, *arrays["far"])),
+            noise_ratios=arrays["noise_ratios"],
             profile=DailyProfile(as_sensors(description["daily"]), arrays["excess"]),
         )
 
@@ -166,9 +194,17 @@ def learn_view(
         keys=tuple(rows.keys[row] for row in kept),
         mean_share=mean_share,
         calibrations=(near, far),
+        noise_ratios=np.ones((len(NOISE_LEVELS_DB), 2)),
         profile=profile,
     )
+    known = replace(known, noise_ratios=known.measured_noise_ratios())
     return known, held_out - profile.apply(rows.keys, rows.times)
+
+
+def _median_ratio(distances: NDArray[np.float64], usual: NDArray[np.float64]) -> float:
+    """Return the median of one by the other; 1 where records are copies and have no distances."""
+    apart = (distances > 0) & (usual > 0)
+    return float(np.median(distances[apart] / usual[apart])) if apart.any() else 1.0
 
 
 def _blend(

@@ -8,6 +8,7 @@ from xfmr.detectors.bank import BankDetector
 from xfmr.detectors.base import Detector
 from xfmr.detectors.deep import DeepDetector
 from xfmr.detectors.ensemble import EnsembleDetector
+from xfmr.errors import XfmrError
 from xfmr.models.checkpoint import StoredModel, from_bytes
 
 
@@ -19,10 +20,15 @@ def detector_from_bytes(data: bytes, name: str) -> Detector:
         name: The file's name, for messages.
 
     Raises:
-        XfmrError: Where the file is damaged or holds no detector.
+        XfmrError: Where the file is damaged, holds no detector or is of a version that knew less.
     """
     model = from_bytes(data, name, kind=tuple(_RESTORE))
-    return _RESTORE[model.description["kind"]](model)
+    try:
+        return _RESTORE[model.description["kind"]](model)
+    except KeyError as error:
+        raise XfmrError(
+            f"{name} was written by another version of xfmr (it has no {error}): remove its folder and train again"
+        ) from error
 
 
 def _restore_ensemble(model: StoredModel) -> EnsembleDetector:
