@@ -24,7 +24,7 @@ _LEAST_DAYS = 3
 _DAY = 24
 # The day around an hour, by its quieter part: with the median a fault of one day hid what was usual on the days
 # beside it as well. On three synthetic fleets of four days, whose history lacks the evening, that left 7 to 19 % of
-# false alarms there, and the lower quartile 2 to 8 %.
+# false alarms there, and the lower quartile 2 to 8 % (before the bank's noise ratios, which leave 2 to 3 %).
 _QUIET_SHARE = 0.25
 
 
