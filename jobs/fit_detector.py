@@ -19,6 +19,7 @@ from xfmr.fitting import Train
 from xfmr.progress import say
 from xfmr.published import Models
 from xfmr.settings import Settings, save_settings
+from xfmr.stage_one import left_out
 from xfmr.training.loop import Data, MakeTask, Schedule, State
 from xfmr.training.run import TrainingRun, fit
 
@@ -32,6 +33,8 @@ def fit_detector(settings: Settings) -> None:
         say("fit_detector", "skipped, the detector of these settings and records is there")
         return
     save_settings(settings)
+    if settings.leave_out_anomalies:
+        say("fit_detector", f"{len(left_out(settings))} records left out that the scores so far call anomalies")
     say("fit_detector", f"{plan.words}; {len(plan.set_aside)} more set aside as unlike the rest of their sensor")
     detector = plan.fit()
     settings.store.write_table(f"models/detector-{plan.key}/set_aside.parquet", pa.Table.from_pandas(plan.set_aside))

@@ -20,6 +20,7 @@ from jobs.pretrain import pretrain
 from jobs.score import score
 from xfmr.cluster import cluster
 from xfmr.progress import say
+from xfmr.published import Models
 from xfmr.settings import EvaluateSettings, Settings
 
 
@@ -30,6 +31,8 @@ def pipeline(settings: Settings) -> None:
     began = time.monotonic()
     with cluster():
         featurize(settings)
+        if settings.leave_out_anomalies and Models(settings.store).current_key("detector"):
+            score(settings)  # what has been added, by the detector that there is
         if settings.labels or settings.detector_needs_encoders:
             pretrain(settings)
         for step in (fit_detector, score, finetune):

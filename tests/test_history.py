@@ -1,15 +1,17 @@
 """What stage one learns from: no label, nothing held out, nothing dead, the same whatever the grouping."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from archives import Run, fleet_files, line, time_at, write_archive
 from sources import parameters, reachable, relative, sources
 
 from xfmr.errors import XfmrError
-from xfmr.history import ViewedHistory, load_clean_history
+from xfmr.history import ReadGroup, ViewedHistory, load_clean_history
 from xfmr.inputs.views import View
 from xfmr.normal import Standardiser, level_free
 from xfmr.normal.cleaning import CLEANING_SHARE
@@ -17,6 +19,7 @@ from xfmr.schema import IDENTITY_COLUMNS, to_numpy
 from xfmr.training.options import Branch
 
 NONE = np.empty(0, np.int64)
+PLANES = ("cwt", "stft")
 STAGE_ONE = [
     path
     for within in ("xfmr/history.py", "xfmr/training/pretrain.py", "xfmr/training/svdd.py", "xfmr/detectors/")
@@ -141,6 +144,26 @@ def test_the_grouping_does_not_matter(archive: Path, run: Run, tmp_path: Path, g
         pd.testing.assert_frame_equal(one.set_aside, two.set_aside)
         np.testing.assert_array_equal(one.history.values, two.history.values)
         assert one.history.digest() == two.history.digest()
+
+
+@pytest.mark.parametrize("branch", ["spectrum", "dual"])
+def test_the_order_in_which_groups_are_read_does_not_matter(tmp_path: Path, branch: Branch) -> None:
+    files = fleet_files(minutes=4) | {"day/again.jsonl": [line("s1", 2, 90), line("s1", 2, 91), line("s2", 2, 92)]}
+    run = Run(
+        tmp_path / "run", {"": write_archive(tmp_path / "a", files)}, columns=("signal", "log_spectrum", *PLANES)
+    )
+    run.featurize()
+
+    def backwards(read: ReadGroup, groups: Sequence[str]) -> Iterator[pa.Table]:
+        return map(read, reversed(groups))
+
+    view = View(branch, 48, "minmax")
+    one, two = (
+        load_clean_history(run.features, view, struck=NONE, max_records=1000, each=each) for each in (map, backwards)
+    )
+    assert len(one.history.values) > 5
+    pd.testing.assert_frame_equal(one.history.rows, two.history.rows)
+    np.testing.assert_array_equal(one.history.values, two.history.values)
 
 
 def test_fleets_stay_apart(archive: Path, tmp_path: Path) -> None:

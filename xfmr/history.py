@@ -7,8 +7,9 @@ identifiers to strike.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,13 @@ from xfmr.normal.cleaning import clean
 from xfmr.normal.daytime import Times
 from xfmr.normal.harmonics import HARMONIC_COLUMNS, HumView
 from xfmr.normal.standardise import SensorKey, Standardiser
-from xfmr.schema import IDENTITY_COLUMNS, SENSOR_COLUMNS
+from xfmr.schema import IDENTITY_COLUMNS, SENSOR_COLUMNS, fixed_size_column, to_numpy
 
 RecordIds = NDArray[np.int64]
+
+ReadGroup = Callable[[str], pa.Table]
+EachGroup = Callable[[ReadGroup, Sequence[str]], Iterable[pa.Table]]
+"""Reads each group of a run, one after another as :class:`map` does or on a cluster, and gives them in any order."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,9 @@ class ViewedHistory(CleanHistory):
     inputs: ModelInputs
 
 
-def load_clean_history(features: FeatureSet, view: View, *, struck: RecordIds, max_records: int) -> ViewedHistory:
+def load_clean_history(
+    features: FeatureSet, view: View, *, struck: RecordIds, max_records: int, each: EachGroup = map
+) -> ViewedHistory:
     """Read the records of a run that stage one may learn from, cleaned by their log spectra.
 
     Args:
@@ -101,21 +108,23 @@ def load_clean_history(features: FeatureSet, view: View, *, struck: RecordIds, m
         view: What to read of them.
         struck: Records that must not be trained on, under whatever sensor or time a copy of them stands.
         max_records: The most to keep; of more, every sensor keeps as many, chosen by their ids.
+        each: How groups are read.
 
     Raises:
         XfmrError: Where nothing is left.
     """
     chosen = _chosen(features, struck, max_records)
-    known = _read(features, ["log_spectrum"], spectra, chosen=chosen)
+    known = _read(GroupReader(features, ("log_spectrum",), spectra, chosen), each)
     standardiser = Standardiser.fit(known.values, known.keys)
     kept, distance = clean(standardiser.apply(known.values, known.keys), known.keys, known.times)
-    viewed = known if view.branch == "spectrum" else _read(features, view.columns, view.read, chosen=chosen)
+    seen = GroupReader(features, tuple(view.columns), view.read, chosen)
+    viewed = known if view.branch == "spectrum" else _read(seen, each)
     inputs = ModelInputs.fit(view, viewed.values, viewed.keys)
     return ViewedHistory(viewed.only(kept), standardiser, known.rows.assign(distance=distance)[~kept], inputs)
 
 
 def load_bank_history(
-    features: FeatureSet, views: Sequence[HumView], *, struck: RecordIds, max_records: int
+    features: FeatureSet, views: Sequence[HumView], *, struck: RecordIds, max_records: int, each: EachGroup = map
 ) -> CleanHistory:
     """Read what a bank may hold, cleaned by the first of its views.
 
@@ -124,6 +133,7 @@ def load_bank_history(
         views: What the bank sees of a record.
         struck: Records that must not be learned from.
         max_records: The most to keep, chosen as :func:`load_clean_history` does.
+        each: How groups are read.
 
     Returns:
         The values of all views side by side, and the standardiser of the first one's level-free values.
@@ -135,7 +145,8 @@ def load_bank_history(
     def values_of(table: pa.Table) -> NDArray[np.float64]:
         return np.hstack([view.values(table) for view in views])
 
-    history = _read(features, HARMONIC_COLUMNS, values_of, chosen=_chosen(features, struck, max_records))
+    chosen = _chosen(features, struck, max_records)
+    history = _read(GroupReader(features, tuple(HARMONIC_COLUMNS), values_of, chosen), each)
     return clean_by_view(history, views[0])
 
 
@@ -147,17 +158,50 @@ def clean_by_view(history: History, view: HumView) -> CleanHistory:
     return CleanHistory(history.only(kept), standardiser, history.rows.assign(distance=distance)[~kept])
 
 
-def _read(
-    features: FeatureSet, columns: Sequence[str], values_of: Callable[[pa.Table], NDArray[Any]], *, chosen: pa.Array
-) -> History:
-    """Read the chosen records, in order of sensor and time; dead sensors are left out."""
-    values, rows = [], []
-    for table in features.tables([*columns, "flat"]):
-        wanted = pc.and_(pc.is_in(table["record_id"], value_set=chosen), pc.invert(table["flat"]))
+@dataclass(frozen=True)
+class GroupReader:
+    """Reads the chosen records of one group after another; dead sensors are left out.
+
+    Args:
+        features: The run's features.
+        columns: What the values are made of.
+        values_of: Makes them of the rows of a features table, (n, ...) of any type.
+        chosen: Ids of the records.
+    """
+
+    features: FeatureSet
+    columns: tuple[str, ...]
+    values_of: Callable[[pa.Table], NDArray[Any]]
+    chosen: pa.Array
+
+    def __call__(self, group: str) -> pa.Table:
+        """Return the records' identities and, as bytes, their ``values``."""
+        table = self.features.read(group, [*self.columns, "flat"])
+        wanted = pc.and_(pc.is_in(table["record_id"], value_set=self.chosen), pc.invert(table["flat"]))
         part = table.filter(wanted)
-        values.append(values_of(part))
-        rows.append(part.select(IDENTITY_COLUMNS).to_pandas())
-    ordered = pd.concat(rows, ignore_index=True).sort_values(["fleet", "sensor_id", "data_time"])
+        values = np.ascontiguousarray(self.values_of(part))
+        width = values.dtype.itemsize * int(np.prod(values.shape[1:]))
+        row_bytes = values.view(np.uint8).reshape(len(part), width)
+        return part.select(IDENTITY_COLUMNS).append_column("values", fixed_size_column(row_bytes))
+
+    def values(self, table: pa.Table) -> NDArray[Any]:
+        """Return the values of what was read, in memory of their own."""
+        return to_numpy(table, "values").view(self._none.dtype).reshape(len(table), *self._none.shape)
+
+    @cached_property
+    def _none(self) -> NDArray[Any]:
+        """The values of a record, without a meaning: their type and shape."""
+        nothing = self.values_of(self.features.read(self.features.groups[0], self.columns).slice(0, 0))
+        return np.empty(nothing.shape[1:], nothing.dtype)
+
+
+def _read(reader: GroupReader, each: EachGroup) -> History:
+    """Read the chosen records of all groups, in order of sensor and time."""
+    values, rows = [], []
+    for table in each(reader, reader.features.groups):
+        values.append(reader.values(table))
+        rows.append(table.select(IDENTITY_COLUMNS).to_pandas())
+    ordered = pd.concat(rows, ignore_index=True).sort_values(IDENTITY_COLUMNS)
     return History(np.concatenate(values)[ordered.index], ordered.reset_index(drop=True))
 
 

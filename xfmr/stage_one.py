@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from xfmr.cluster import cluster, map_groups
 from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.folds import FoldedHistory
-from xfmr.history import CleanHistory, RecordIds, load_bank_history, load_clean_history
+from xfmr.history import CleanHistory, ReadGroup, RecordIds, load_bank_history, load_clean_history
 from xfmr.inputs.views import View
 from xfmr.labels import held_out_ids, read_labels
+from xfmr.left_out import left_out_ids
 from xfmr.normal.harmonics import hum_views
+from xfmr.progress import progress
 from xfmr.settings import Settings
+
+# So many are read while a cluster starts.
+_FEW_GROUPS = 16
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ def branch_history(settings: Settings) -> StageOne:
         view_of(settings),
         struck=struck_ids(settings),
         max_records=settings.pretrain.max_records,
+        each=each_group,
     )
     return StageOne(FoldedHistory.of(clean.inputs, clean.history, settings.n_folds), clean.set_aside)
 
@@ -52,11 +61,29 @@ def bank_history(settings: Settings) -> CleanHistory:
         hum_views(mains_hz=settings.bank.mains_hz, sample_rate_hz=settings.sample_rate_hz),
         struck=struck_ids(settings),
         max_records=settings.pretrain.max_records,
+        each=each_group,
     )
 
 
+def each_group(read: ReadGroup, groups: Sequence[str]) -> Iterator[pa.Table]:
+    """Read the groups of a history, where there are many on the cluster, with a live line of them."""
+    if len(groups) <= _FEW_GROUPS:
+        yield from map(read, groups)
+        return
+    with cluster(), progress(label="history", total=len(groups), unit="groups") as line:
+        for table in map_groups(read, groups):
+            line.update()
+            yield table
+
+
 def struck_ids(settings: Settings) -> RecordIds:
-    """Name the records that validation and test hold out, which stage one must not see."""
+    """Name the records that stage one must not see: those that validation and test hold out, and :func:`left_out`."""
     if not settings.labels:
-        return np.empty(0, np.int64)
-    return held_out_ids(read_labels(settings.labels), FeatureSet(settings.store))
+        return left_out(settings)
+    held_out = held_out_ids(read_labels(settings.labels), FeatureSet(settings.store))
+    return np.concatenate([held_out, left_out(settings)])
+
+
+def left_out(settings: Settings) -> RecordIds:
+    """Name what the scores so far call anomalies, where the settings leave them out."""
+    return left_out_ids(FeatureSet(settings.store)) if settings.leave_out_anomalies else np.empty(0, np.int64)

@@ -11,6 +11,8 @@ import pytest
 from jobs.diagnose import diagnose
 from jobs.evaluate import evaluate
 from jobs.pipeline import pipeline
+from xfmr.published import Models
+from xfmr.scores.scoring import load_detector
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
 from xfmr.synth import FleetSpec, write_fleet
 from xfmr.training.options import Branch, FinetuneSettings, PretrainSettings, SvddSettings
@@ -100,6 +102,31 @@ def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest
     assert "rank correlation of unit score and fault share, 4 units" in capsys.readouterr().out
     assert report["in_history"] == 0
     assert report["fault_types"]["records"] == 48
+
+
+def test_a_grown_archive_is_learned_without_what_was_found_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive, run = tmp_path / "archive", str(tmp_path / "run")
+    settings = Settings(run=run, archive=[str(archive)], leave_out_anomalies=True)
+    first = {"n_units": 2, "sensors_per_unit": 2, "seed": 1}
+    write_fleet(FleetSpec(**first, n_times=32, fault_share=0), tmp_path)
+    pipeline(settings)
+    assert "0 records left out" in capsys.readouterr().out
+    later = FleetSpec(**first, n_times=16, first_day=date(2024, 7, 1), fault_share=0.25)
+    write_fleet(later, tmp_path / "later")
+    (tmp_path / "later/archive").rename(archive / "later")
+    pipeline(settings)
+    found = pd.read_parquet(f"{run}/models/left_out.parquet")["record_id"]
+    assert f"{len(found)} records left out" in capsys.readouterr().out
+    labels = pd.read_csv(tmp_path / "later/labels.csv", parse_dates=["data_time"])
+    scores = pd.read_parquet(f"{run}/scores").merge(labels, on=["sensor_id", "data_time"])
+    faulty = scores.loc[scores["label"] != "normal", "record_id"]
+    assert faulty.isin(found).mean() > 0.3, "the first detector found them; they begin small"
+    learned = load_detector(Models(settings.store)).history_ids
+    assert not set(found) & set(learned.tolist())
+    pipeline(settings)
+    assert capsys.readouterr().out.count("skipped") == 3
 
 
 @pytest.mark.slow

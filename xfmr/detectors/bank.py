@@ -7,7 +7,7 @@ history itself scores when it is held out, and by what it scores at that time of
 
 So that a noisier record is no fault, the bank is kept several times: as it is and as it would be with white noise
 added. And so that a knock is none, such as a tap changer's, a record is seen twice: whole, and by its quieter parts
-alone. A record may be explained by any of these, at a price.
+alone. A record may be explained by any of these, by its quieter parts at a price.
 """
 
 from __future__ import annotations

@@ -22,8 +22,6 @@ from xfmr.normal.whitening import whitener
 # Noise levels of the copies, below the signal; between two of them a record is at most half a step from one.
 NOISE_LEVELS_DB = (30.0, 25.0, 20.0, 15.0)
 _HALF_STEP_DB = 2.5
-# Sigmas that a record pays for being explained by added noise.
-NOISE_PRICE = 1.0
 # Records a dimension at which the mean counts as much as the neighbours.
 _EVEN_RECORDS = 2.0
 
@@ -78,8 +76,8 @@ class KnownView:
         whitened = self._whitened(values, rows.keys)
         distances = [space.distances(whitened, rows.ids, rows.keys) for space in self._spaces]
         usual = [(near / n, far / f) for (near, far), (n, f) in zip(distances, self._ratios, strict=True)]
-        clean, *noisy = (_blend(self.calibrations, found, rows.keys, self.mean_share) for found in usual)
-        least: NDArray[np.float32] = np.minimum(clean, NOISE_PRICE + np.min(noisy, axis=0))
+        explained = [_blend(self.calibrations, found, rows.keys, self.mean_share) for found in usual]
+        least: NDArray[np.float32] = np.min(explained, axis=0)
         return least - self.profile.apply(rows.keys, rows.times)
 
     def _whitened(self, values: NDArray[np.float64], keys: Sequence[SensorKey]) -> NDArray[np.float32]:

@@ -44,9 +44,9 @@ class DailyProfile:
     def fit(cls, values: NDArray[Any], keys: Sequence[SensorKey], times: Times) -> DailyProfile:
         """Learn what comes and goes again on at least three days, and on more than half of them.
 
-        The median of an hour and its two neighbours is compared with the lower quartile of the 25 hours around it, on
-        every day that has records of it. The excess of an hour is what more than half of these days reach, and at
-        least three of them, less what an hour in the middle reaches, which is chance.
+        The median of an hour is compared with the lower quartile of the 25 hours around it, on every day that has
+        records of it. The excess of an hour is what more than half of these days reach, and at least three of them,
+        less what an hour in the middle reaches, which is chance.
 
         Args:
             values: Such as the logarithm of a distance, shape (n,).
@@ -91,7 +91,7 @@ def _usual_excess(hours: NDArray[np.int64], medians: NDArray[np.float64]) -> NDA
     laid_out = np.unique(recorded[:, None] + [-1, 0, 1])
     every = np.full(len(laid_out) * _DAY, np.nan)
     every[np.searchsorted(laid_out, hours // _DAY) * _DAY + hours % _DAY] = medians
-    beyond = _quantile_around(every, reach=1, share=0.5) - _quantile_around(every, reach=12, share=_QUIET_SHARE)
+    beyond = every - _quiet_around(every)
     by_day = np.sort(beyond.reshape(-1, _DAY), axis=0)  # (days, 24), those without records last
     days = np.isfinite(by_day).sum(axis=0)
     place = np.minimum((days - 1) // 2, days - _LEAST_DAYS)
@@ -101,12 +101,12 @@ def _usual_excess(hours: NDArray[np.int64], medians: NDArray[np.float64]) -> NDA
     return excess
 
 
-def _quantile_around(values: NDArray[np.float64], *, reach: int, share: float) -> NDArray[np.float64]:
-    """Return a quantile of each value and those up to ``reach`` away, NaN left out: (n,)."""
-    padded = np.pad(values, reach, constant_values=np.nan)
-    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), axis=1)
-    place = share * (np.isfinite(ordered).sum(axis=1) - 1).clip(0)
+def _quiet_around(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the lower quartile of each value and of those up to half a day away, NaN left out: (n,)."""
+    padded = np.pad(values, _DAY // 2, constant_values=np.nan)
+    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, _DAY + 1), axis=1)
+    place = _QUIET_SHARE * (np.isfinite(ordered).sum(axis=1) - 1).clip(0)
     rows, below = np.arange(len(values)), np.floor(place).astype(np.int64)
     lower, upper = ordered[rows, below], ordered[rows, np.ceil(place).astype(np.int64)]
-    quantile: NDArray[np.float64] = lower + (upper - lower) * (place - below)
-    return quantile
+    quiet: NDArray[np.float64] = lower + (upper - lower) * (place - below)
+    return quiet

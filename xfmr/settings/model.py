@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, description="training workers")
     seed: int = Field(0, ge=0, description="seed of all random choices")
     group_bytes: int = Field(100_000_000, ge=1_000_000, description="input bytes processed together")
+    leave_out_anomalies: bool = Field(
+        False,
+        description="whether nothing is learned from records that the run's scores so far call anomalies: for "
+        "archives that grow; score them with the detector that there is before another is fitted",
+    )
     pretrain: PretrainSettings = PretrainSettings()
     bank: BankSettings = BankSettings()
     svdd: SvddSettings = SvddSettings()

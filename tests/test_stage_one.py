@@ -1,0 +1,31 @@
+"""How a run's history is read: on a cluster what one process reads."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from archives import SAMPLE_RATE_HZ, Run, fleet_files, write_archive
+
+from xfmr import stage_one
+from xfmr.normal.harmonics import HARMONIC_COLUMNS
+from xfmr.settings import Settings
+from xfmr.stage_one import bank_history
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_cluster_reads_what_one_process_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = write_archive(tmp_path / "archive", fleet_files(minutes=8))
+    run = Run(tmp_path / "run", {"": archive}, columns=("signal", *HARMONIC_COLUMNS))
+    run.featurize()
+    settings = Settings(run=run.store.path(), sample_rate_hz=SAMPLE_RATE_HZ)
+    alone = bank_history(settings)
+    assert "history" not in capsys.readouterr().err
+    monkeypatch.setattr(stage_one, "_FEW_GROUPS", 0)
+    together = bank_history(settings)
+    assert "history: 100%" in capsys.readouterr().err
+    assert len(alone.history.values) > 10
+    assert alone.history.rows.equals(together.history.rows)
+    assert alone.set_aside.equals(together.set_aside)
+    np.testing.assert_array_equal(alone.history.values, together.history.values)
