@@ -54,6 +54,7 @@ GEARBOX ?= ../shared/data/gearbox
 bench-detect: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.fleets
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.detect $(GEARBOX)
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.splits $(GEARBOX)
 
 clean:
 	rm -rf .venv build demo runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

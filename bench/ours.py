@@ -44,6 +44,12 @@ def fit_ours(past: pa.Table, *, rate_hz: float, seed: int) -> dict[str, Detector
     return found
 
 
+def fit_networks(past: pa.Table, *, seed: int) -> dict[str, Detector]:
+    """Fit `ae` and one-class `svdd` of the default branch, with their default settings."""
+    found = _from_encoders(_folded(past, View("spectrum", 224, "log")), seed, epochs=60)
+    return {"`ae`": found["AE error"], "`svdd`": found["Deep SVDD, one class"]}
+
+
 def fit_images(past: pa.Table, scale: ImageScale, *, size: int, epochs: int) -> dict[str, Detector]:
     """Fit AE and Deep SVDD to hetero images, smaller and for fewer epochs than by default."""
     history = _folded(past, View("image", size, scale))
