@@ -49,7 +49,7 @@ bench-bank: setup
 bench-scores: setup
 	$(BIN)/python -m bench.scores
 
-# Synthetic fleets, and the gearbox recordings: archive/, new/ and labels.csv. Six minutes of one core.
+# Synthetic fleets, and the gearbox recordings: archive/, new/ and labels.csv. Nine minutes of one core.
 GEARBOX ?= ../shared/data/gearbox
 bench-detect: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.fleets
