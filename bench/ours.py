@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from xfmr.detectors import Detector
@@ -10,7 +9,7 @@ from xfmr.detectors.bank import fit_bank
 from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
 from xfmr.folds import FoldedHistory
-from xfmr.history import History, clean_by_view
+from xfmr.history import History, bank_values, clean_by_view
 from xfmr.inputs.model import ModelInputs, record_times, sensor_keys
 from xfmr.inputs.views import View, spectra
 from xfmr.normal import Standardiser
@@ -90,6 +89,6 @@ def _folded(past: pa.Table, view: View) -> FoldedHistory:
 def fit_bank_alone(past: pa.Table, rate_hz: float) -> Detector:
     """Fit the default detector with its default settings."""
     views = hum_views(mains_hz=50, sample_rate_hz=rate_hz)
-    values = np.hstack([view.values(past) for view in views])
-    cleaned = clean_by_view(History(values, past.select(IDENTITY_COLUMNS).to_pandas()), views[0])
+    history = History(bank_values(past, views), past.select(IDENTITY_COLUMNS).to_pandas())
+    cleaned = clean_by_view(history, views[0])
     return fit_bank(cleaned, mains_hz=50, sample_rate_hz=rate_hz, size=20_000)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from xfmr.inputs.views import View, spectra
 from xfmr.normal.cleaning import clean
 from xfmr.normal.daytime import Times
 from xfmr.normal.harmonics import HARMONIC_COLUMNS, HumView
+from xfmr.normal.knocks import knock_ratio
 from xfmr.normal.standardise import SensorKey, Standardiser
 from xfmr.schema import IDENTITY_COLUMNS, SENSOR_COLUMNS, fixed_size_column, to_numpy
 
@@ -136,18 +137,20 @@ def load_bank_history(
         each: How groups are read.
 
     Returns:
-        The values of all views side by side, and the standardiser of the first one's level-free values.
+        :func:`bank_values`, and the standardiser of the first view's level-free values.
 
     Raises:
         XfmrError: Where nothing is left.
     """
-
-    def values_of(table: pa.Table) -> NDArray[np.float64]:
-        return np.hstack([view.values(table) for view in views])
-
     chosen = _chosen(features, struck, max_records)
+    values_of = partial(bank_values, views=views)
     history = _read(GroupReader(features, tuple(HARMONIC_COLUMNS), values_of, chosen), each)
     return clean_by_view(history, views[0])
+
+
+def bank_values(table: pa.Table, views: Sequence[HumView]) -> NDArray[np.float64]:
+    """Read what a bank knows of records: the values of its views side by side, and how loud a knock is in them."""
+    return np.hstack([*(view.values(table) for view in views), knock_ratio(to_numpy(table, "zerone"))[:, None]])
 
 
 def clean_by_view(history: History, view: HumView) -> CleanHistory:
