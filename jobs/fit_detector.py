@@ -13,7 +13,7 @@ import sys
 import pyarrow as pa
 
 from jobs.command import run_job, sole_job
-from xfmr.cluster import cluster
+from xfmr.cluster import cluster, cluster_if_named
 from xfmr.detector_plan import plan_detector
 from xfmr.fitting import Train
 from xfmr.progress import say
@@ -28,7 +28,8 @@ from xfmr.training.run import TrainingRun, fit
 def fit_detector(settings: Settings) -> None:
     """Fit the detector asked for and publish it."""
     models = Models(settings.store)
-    plan = plan_detector(settings, lambda key: train_on_cluster(settings, key))
+    with cluster_if_named():
+        plan = plan_detector(settings, lambda key: train_on_cluster(settings, key))
     if models.is_current("detector", plan.key):
         say("fit_detector", "skipped, the detector of these settings and records is there")
         return

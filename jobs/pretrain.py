@@ -16,7 +16,7 @@ from functools import partial
 import pyarrow as pa
 
 from jobs.command import run_job, sole_job
-from xfmr.cluster import cluster
+from xfmr.cluster import cluster, cluster_if_named
 from xfmr.fitting import fit_encoders
 from xfmr.pretrained import STAGE
 from xfmr.progress import say
@@ -30,7 +30,8 @@ from xfmr.training.run import TrainingRun, fit
 @sole_job
 def pretrain(settings: Settings) -> None:
     """Train the encoders of the branch and publish them."""
-    stage_one, options = branch_history(settings), settings.pretrain
+    with cluster_if_named():
+        stage_one, options = branch_history(settings), settings.pretrain
     history, epochs = stage_one.history, settings.epochs or options.epochs
     inputs_of = (history.inputs.view, settings.sample_rate_hz, history.digest())
     key = key_of(*inputs_of, settings.seed, epochs, options.model_dump())

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,13 @@ def cluster() -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def cluster_if_named() -> Iterator[None]:
+    """Connect to the cluster at ``RAY_ADDRESS``, where it is set; no local one is started."""
+    with cluster() if "RAY_ADDRESS" in os.environ else nullcontext():
+        yield
 
 
 @contextmanager
@@ -91,6 +98,11 @@ def n_cpus() -> int:
 def n_gpus() -> int:
     """Return the number of GPUs of the cluster."""
     return int(ray.cluster_resources().get("GPU", 0))
+
+
+def has_more_nodes() -> bool:
+    """Say whether the cluster that is connected to has more nodes than this one; without one, there are none."""
+    return ray.is_initialized() and sum(bool(node["Alive"]) for node in ray.nodes()) > 1
 
 
 def map_groups(
