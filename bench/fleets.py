@@ -10,6 +10,7 @@ become part of the archive, and the bank is fitted anew without what the first o
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -19,8 +20,10 @@ from sklearn.metrics import roc_auc_score
 
 from bench.detect import PLAIN, Archive, table_of
 from bench.ours import fit_bank_alone
-from xfmr.detectors import Detector
+from xfmr.detectors.bank import BankDetector
+from xfmr.detectors.calibration import Calibration
 from xfmr.inputs.model import record_times
+from xfmr.normal.daytime import DailyProfile
 from xfmr.scores.scoring import beyond_usual
 from xfmr.synth import UNIT_FAULTS, Fault, FleetSpec, plan_episodes, sample_signals
 from xfmr.thresholds import fit_thresholds
@@ -30,6 +33,8 @@ UNITS, SENSORS, TIMES, MINUTES = 5, 3, 128, 45
 SEVERITY, FAULT_TIMES = 0.5, 32
 LAST_SHOWN_HOUR, EVENING = 15, range(17, 23)
 RATE_HZ = 8192.0
+NO_KNOCK = Calibration((), np.zeros(1), np.full(1, np.inf))
+NO_HOURS = DailyProfile((), np.empty((0, 24), np.float32))
 
 
 def recorded(spec: FleetSpec, faults: dict[tuple[int, int], Fault]) -> Archive:
@@ -77,19 +82,27 @@ def scored(past: pa.Table, new: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
     yield "bank, `--forgive-daily false`", bank.score(new)
     yield "bank", forgiven(bank, new)
     yield "bank, learned again", forgiven(learned_again(bank, past, new), new)
+    yield "bank, knocks counted as they are", forgiven(replace(bank, knocks=NO_KNOCK), new)
+    yield "bank, all hours alike", alike(bank).score(new)
     yield from ((name, fit(past)(new)) for name, fit in PLAIN.items())
 
 
-def forgiven(bank: Detector, table: pa.Table) -> np.ndarray:
+def forgiven(bank: BankDetector, table: pa.Table) -> np.ndarray:
     """Score records as jobs.score does by default."""
     return np.asarray(beyond_usual(table.append_column("score", pa.array(bank.score(table))))["score"])
 
 
-def learned_again(bank: Detector, past: pa.Table, new: pa.Table) -> Detector:
+def learned_again(bank: BankDetector, past: pa.Table, new: pa.Table) -> BankDetector:
     """Fit a bank to a grown archive, as `--leave-out-anomalies true` does."""
     grown = pa.concat_tables([past, new]).sort_by([("sensor_id", "ascending"), ("data_time", "ascending")])
     scores = forgiven(bank, grown)
     return fit_bank_alone(grown.filter(pa.array(scores < fit_thresholds(scores, "mad").upper)), RATE_HZ)
+
+
+def alike(bank: BankDetector) -> BankDetector:
+    """Take from a bank what it knows of the hours of the day."""
+    whole, quiet = (replace(view, profile=NO_HOURS) for view in (bank.whole, bank.quiet))
+    return replace(bank, whole=whole, quiet=quiet)
 
 
 def figures(scores: np.ndarray, new: pa.Table) -> tuple[float, float, float]:

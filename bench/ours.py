@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from xfmr.detectors import Detector
-from xfmr.detectors.bank import fit_bank
+from xfmr.detectors.bank import BankDetector, fit_bank
 from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
 from xfmr.folds import FoldedHistory
@@ -86,7 +86,7 @@ def _folded(past: pa.Table, view: View) -> FoldedHistory:
     return FoldedHistory.of(ModelInputs.fit(view, values, keys), history, DEFAULT_FOLDS[view.branch])
 
 
-def fit_bank_alone(past: pa.Table, rate_hz: float) -> Detector:
+def fit_bank_alone(past: pa.Table, rate_hz: float) -> BankDetector:
     """Fit the default detector with its default settings."""
     views = hum_views(mains_hz=50, sample_rate_hz=rate_hz)
     history = History(bank_values(past, views), past.select(IDENTITY_COLUMNS).to_pandas())
