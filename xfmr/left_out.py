@@ -42,9 +42,11 @@ def _anomalies(features: FeatureSet) -> RecordIds:
     if current_key(features.store) is None:
         return np.empty(0, np.int64)
     scores = read_scores(features.store)
-    if len(scores) != features.n_records:
+    present = np.concatenate([table["record_id"].to_numpy() for table in features.tables()])
+    unscored = int((~np.isin(present, scores["record_id"])).sum())
+    if unscored:
         raise XfmrError(
-            f"the scores in {features.store.path()} are of {len(scores)} records and its features of "
-            f"{features.n_records}: run jobs.score, so that it is known which of them to leave out"
+            f"{unscored} of {len(present)} records in {features.store.path()} have no score: run jobs.score, so that "
+            "it is known which of them to leave out"
         )
     return np.unique(scores.loc[scores["pseudo_label"] == "anomaly", "record_id"].to_numpy(np.int64))

@@ -97,6 +97,16 @@ def test_what_has_no_hum_is_no_noisy_record(bank: BankDetector) -> None:
         assert bank.score(table_of(signals, first_id=13_000)).min() > normal.max() + 5
 
 
+def test_nor_is_it_for_a_quiet_sensor_among_noisy_ones() -> None:
+    rng = np.random.default_rng(0)
+    hums = {name: signals_of(60, seed=1, sensor=i) for i, name in enumerate(("quiet", "n1", "n2", "n3"))}
+    noises = {name: 3 * rng.standard_normal((60, 8192)).astype(np.float32) for name in ("n1", "n2", "n3")}
+    past = [table_of(hum + noises.get(name, 0), name, 100 * i) for i, (name, hum) in enumerate(hums.items())]
+    bank = fit_bank(history_of(pa.concat_tables(past)), mains_hz=50, sample_rate_hz=RATE_HZ, size=1000)
+    noise = rng.standard_normal((10, 8192)).astype(np.float32)
+    assert bank.score(table_of(noise, "quiet", 9000)).min() > 18
+
+
 def test_a_file_of_another_version_is_refused(bank: BankDetector) -> None:
     model = from_bytes(bank.to_bytes(), "a", kind="bank")
     tensors = {name: tensor for name, tensor in model.tensors.items() if name != "quiet.noise_ratios"}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.space import Distances, HealthySpace, held_out_distances
-from xfmr.normal import SensorKey, Standardiser, as_sensors
+from xfmr.normal import MIN_HISTORY, SensorKey, Standardiser, as_sensors, rows_by_key, statistics_rows
 from xfmr.normal.daytime import DailyProfile, Times
 from xfmr.normal.harmonics import HumView
 from xfmr.normal.whitening import whitener
@@ -55,8 +55,8 @@ class KnownView:
         mean_share: Weight of the distance from the mean, 0..1.
         calibrations: Of the distance to the neighbours, and of that from the mean.
         noise_ratios: How many times those of records without noise these two distances are at each of
-            :data:`NOISE_LEVELS_DB`: (levels, 2). Noise hides what records differ by; in the loudest copies they are a
-            fifth as far apart.
+            :data:`NOISE_LEVELS_DB`, at most 1, for each of :attr:`sensors` and the fleet: (sensors + 1, levels, 2).
+            Noise hides what records differ by; in the loudest copies they are a fifth as far apart.
         profile: What the sensors score at each time of the day.
     """
 
@@ -75,7 +75,8 @@ class KnownView:
         """Score values of the view, (n, d), in sigmas of the sensor's held-out history at that time of day, (n,)."""
         whitened = self._whitened(values, rows.keys)
         distances = [space.distances(whitened, rows.ids, rows.keys) for space in self._spaces]
-        usual = [(near / n, far / f) for (near, far), (n, f) in zip(distances, self._ratios, strict=True)]
+        ratios = self._ratios[:, statistics_rows(self.sensors, rows.keys)]
+        usual = [(near / n, far / f) for (near, far), (n, f) in zip(distances, ratios.swapaxes(1, 2), strict=True)]
         explained = [_blend(self.calibrations, found, rows.keys, self.mean_share) for found in usual]
         least: NDArray[np.float32] = np.min(explained, axis=0)
         return least - self.profile.apply(rows.keys, rows.times)
@@ -84,16 +85,23 @@ class KnownView:
         whitened: NDArray[np.float32] = self.standardiser.apply(self.view.level_free(values), keys) @ self.white
         return whitened
 
+    @cached_property
+    def sensors(self) -> tuple[SensorKey, ...]:
+        """The sensors with records among those kept."""
+        return tuple(sorted(set(self.keys)))
+
     @property
     def _ratios(self) -> NDArray[np.float64]:
-        """By which the distances from each of :attr:`_spaces` are divided, (1 + levels, 2)."""
-        return np.vstack([np.ones(2), self.noise_ratios])
+        """By which the distances from each of :attr:`_spaces` are divided, (1 + levels, sensors + 1, 2)."""
+        none = np.ones((1, len(self.sensors) + 1, 2))
+        return np.concatenate([none, self.noise_ratios.swapaxes(0, 1)])
 
     def measured_noise_ratios(self) -> NDArray[np.float64]:
         """Measure :attr:`noise_ratios` on the records kept, each against the others and half-way between two levels.
 
         Without them a record without any hum, of a dead sensor or of nothing but noise, is nearer to the loudest
-        copies than any healthy record is to any other, and scored as the most normal of all.
+        copies than any healthy record is to any other, and scored as the most normal of all. They are each sensor's
+        own: a quiet one among noisy ones scored white noise so with the fleet's.
         """
         clean, *noisy = self._spaces
         usual = clean.distances(clean.values, self.ids, self.keys)
@@ -101,8 +109,14 @@ class KnownView:
         for level, space in zip(NOISE_LEVELS_DB, noisy, strict=True):
             between = self.view.with_noise(self.values, below_db=level - _HALF_STEP_DB)
             distances = space.distances(self._whitened(between, self.keys), self.ids, self.keys)
-            ratios.append([_median_ratio(*pair) for pair in zip(distances, usual, strict=True)])
-        return np.array(ratios)
+            ratios.append([self._median_ratios(*pair) for pair in zip(distances, usual, strict=True)])
+        return np.array(ratios).transpose(2, 0, 1)
+
+    def _median_ratios(self, distances: NDArray[np.float64], usual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the median of one by the other, of each sensor with enough records and of the fleet, at most 1."""
+        rows, everything = rows_by_key(self.keys), np.arange(len(self.keys))
+        chosen = [rows[key] if len(rows[key]) >= MIN_HISTORY else everything for key in self.sensors]
+        return np.array([_median_ratio(distances[own], usual[own]) for own in (*chosen, everything)])
 
     @cached_property
     def _spaces(self) -> list[HealthySpace]:
@@ -192,7 +206,7 @@ def learn_view(
         keys=tuple(rows.keys[row] for row in kept),
         mean_share=mean_share,
         calibrations=(near, far),
-        noise_ratios=np.ones((len(NOISE_LEVELS_DB), 2)),
+        noise_ratios=np.empty(0),
         profile=profile,
     )
     known = replace(known, noise_ratios=known.measured_noise_ratios())
@@ -200,9 +214,9 @@ def learn_view(
 
 
 def _median_ratio(distances: NDArray[np.float64], usual: NDArray[np.float64]) -> float:
-    """Return the median of one by the other; 1 where records are copies and have no distances."""
+    """Return the median of one by the other, at most 1; 1 where records are copies and have no distances."""
     apart = (distances > 0) & (usual > 0)
-    return float(np.median(distances[apart] / usual[apart])) if apart.any() else 1.0
+    return min(1.0, float(np.median(distances[apart] / usual[apart]))) if apart.any() else 1.0
 
 
 def _blend(

@@ -16,8 +16,8 @@ class SignalChunk:
     """A few records and their spectra.
 
     Moments and PSDs are in float64. Short-time spectra are in float32, of the signals at a peak of 1 and centred in
-    float64 before: their rounding is then as far below the strongest line, some 140 dB, as that of the stored float32
-    signals themselves, and they take two thirds of the time.
+    float64 before: that takes two thirds of the time, and rounding is then some 140 dB below the strongest line. Of a
+    tone in white noise 100 dB below it the largest error of a bin is 0.02 decades, 130 dB below it 0.3.
 
     Args:
         signals: Signals, float32, shape (n, n_samples), NumPy or CuPy.

@@ -19,7 +19,7 @@ from xfmr.storage import Store
 from xfmr.storage.threads import in_threads
 from xfmr.thresholds import Thresholds
 
-# A range of shards is one task, with its rows in memory: 100 MB. Smaller runs are cut so that all CPUs have work.
+# A range of shards is one task, with its rows in memory: some 350 MB. Smaller runs are cut so that all have work.
 _MOST_ROWS, _FEWEST_ROWS = 1_000_000, 20_000
 _OF_A_SENSOR = [field.name for field in SCORES if field.name not in SENSOR_COLUMNS]
 

@@ -127,7 +127,7 @@ class SvddTask(MemberTask):
             raise XfmrError(
                 f"Deep SVDD collapsed in fold {member + 1}: the embeddings' spread fell to "
                 f"{float(spreads[member]):.3g} from {float(self.first_spreads[member]):.3g}, so all records look "
-                "alike; lower --svdd.learning-rate or --svdd.epochs"
+                f"alike; give a lower --svdd.learning-rate than {self.learning_rate:.2g}"
             )
 
 
