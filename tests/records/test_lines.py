@@ -93,6 +93,8 @@ REJECTED = [
         for value in ("3.5e38", [3.5e38], [10**400], "1" * 400)
     ),
     *((line_of(signal_value=[1, float(value)]), Reason.NON_FINITE_SIGNAL) for value in ("nan", "inf", "-inf")),
+    (b'{"data_time": "2024-03-01T08:00:00Z", "signal_value": [1, NaN]}', Reason.MISSING_SENSOR_ID),
+    (line_of(data_time="noon", signal_value=[1, float("inf")]), Reason.BAD_DATA_TIME),
     (line_of(signal_value="0,0,0,0,0,0,nan"), Reason.NON_FINITE_SIGNAL),
     *((line_of(signal_value=value), Reason.NON_FINITE_SIGNAL) for value in ("NaN,x", "1, -nan ,2", "+INF,1")),
     *((line_of(signal_value=value), Reason.BAD_SIGNAL) for value in ("x,1,2n,nan", "1nan", "na,n", "1,[nan]", "n")),

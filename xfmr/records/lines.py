@@ -14,6 +14,8 @@ from xfmr.records.quick import quick_fields
 
 SIGNAL_LENGTH = 8192
 
+_NOT_FINITE = np.full(1, np.nan)
+
 SignalRows = Iterator[NDArray[np.float32]]
 """Where signals are written: a row of zeros for each record, taken when its line has proved usable."""
 
@@ -49,20 +51,22 @@ def parse_element(element: object, *, position: int, rows: SignalRows) -> Record
 
 def _fields(line: bytes) -> object:
     fields = quick_fields(line, KEYS)
-    if fields is None and _has_no_finite_list(line):
-        raise UnusableError(Reason.NON_FINITE_SIGNAL)
+    if fields is None:
+        fields = _fields_with_no_finite_list(line)
     return decode_json(line) if fields is None else fields
 
 
-def _has_no_finite_list(line: bytes) -> bool:
-    """Tell whether the signal is a list in which Python's ``json`` wrote NaN or Infinity, which are not JSON."""
+def _fields_with_no_finite_list(line: bytes) -> dict[str, object] | None:
+    """Decode a line whose signal is a list in which Python's ``json`` wrote NaN or Infinity, which are not JSON."""
     if b"N" not in line and b"I" not in line:  # a single byte is found ten times as fast as a word
-        return False
+        return None
     line = line.replace(b"NaN", b"null")
     if b"I" in line:
         line = line.replace(b"-Infinity", b"null").replace(b"Infinity", b"null")
     fields = quick_fields(line, KEYS)
-    return fields is not None and fields.get(SIGNAL_KEY, ()) is None
+    if fields is None or fields.get(SIGNAL_KEY, ()) is not None:
+        return None
+    return {**fields, SIGNAL_KEY: _NOT_FINITE}
 
 
 def decode_json(text: bytes) -> object:
