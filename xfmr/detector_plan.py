@@ -81,7 +81,7 @@ class _Planner:
 
     def _bank(self) -> DetectorPlan:
         options, rate, clean = self.settings.bank, self.settings.sample_rate_hz, bank_history(self.settings)
-        key = key_of("bank 5", options.model_dump(), rate, clean.history.digest())
+        key = key_of("bank 6", options.model_dump(), rate, clean.history.digest())
         words = f"bank of at most {options.size} of {len(clean.history.keys)} records"
         fit = partial(fit_bank, clean, mains_hz=options.mains_hz, sample_rate_hz=rate, size=options.size)
         return DetectorPlan(key, words, clean.set_aside, fit)

@@ -166,6 +166,12 @@ def test_its_size_is_shared_out_over_the_sensors(past: pa.Table) -> None:
     assert sorted(least.whole.keys.count(("", sensor)) for sensor in SENSORS) == [10, 10]
 
 
+def test_a_small_bank_knows_how_far_its_few_records_are_from_new_ones(past: pa.Table) -> None:
+    small = fit_bank(history_of(past), mains_hz=50, sample_rate_hz=RATE_HZ, size=20)
+    scores = small.score(table_of(signals_of(60, seed=14), first_id=15_000))
+    assert abs(np.median(scores)) < 1
+
+
 def test_its_file_gives_back_the_same_scores(bank: BankDetector, past: pa.Table) -> None:
     copy = detector_from_bytes(bank.to_bytes(), "a")
     np.testing.assert_array_equal(copy.score(past), bank.score(past))

@@ -125,10 +125,11 @@ def fit_bank(clean: CleanHistory, *, mains_hz: float, sample_rate_hz: float, siz
     views = hum_views(mains_hz=mains_hz, sample_rate_hz=sample_rate_hz)
     history = clean.history
     rows = Rows(history.record_ids, history.keys, history.times)
-    kept = _shared_out(rows.keys, size)
+    most = max(_LEAST_KEPT, size // len(set(rows.keys)))
+    kept = np.concatenate([thinned(own, most) for own in rows_by_key(rows.keys).values()])
     *values, ratio = np.split(history.values, np.cumsum([view.width for view in views]), axis=1)
     (whole, scored_whole), (quiet, scored_quiet) = (
-        learn_view(view, part, rows, kept) for view, part in zip(views, values, strict=True)
+        learn_view(view, part, rows, kept, most) for view, part in zip(views, values, strict=True)
     )
     knocks = Calibration.fit(ratio[:, 0], rows.keys)
     knocked = _is_knocked(knocks, ratio[:, 0], rows.keys)
@@ -149,10 +150,3 @@ def _scored(known: KnownView, table: pa.Table) -> NDArray[np.float32]:
 
 def _rows_of(table: pa.Table) -> Rows:
     return Rows(table["record_id"].to_numpy().astype(np.int64), sensor_keys(table), record_times(table))
-
-
-def _shared_out(keys: Sequence[SensorKey], size: int) -> NDArray[np.int64]:
-    """Thin every sensor's records evenly to its share of a bank."""
-    rows = rows_by_key(keys)
-    share = max(_LEAST_KEPT, size // len(rows))
-    return np.concatenate([thinned(own, share) for own in rows.values()])

@@ -17,11 +17,14 @@ from xfmr.detectors.space import Distances, HealthySpace, held_out_distances
 from xfmr.normal import MIN_HISTORY, SensorKey, Standardiser, as_sensors, rows_by_key, statistics_rows
 from xfmr.normal.daytime import DailyProfile, Times
 from xfmr.normal.harmonics import HumView
+from xfmr.normal.neighbours import thinned
 from xfmr.normal.whitening import whitener
 
 # Noise levels of the copies, below the signal; between two of them a record is at most half a step from one.
 NOISE_LEVELS_DB = (30.0, 25.0, 20.0, 15.0)
 _HALF_STEP_DB = 2.5
+# Records of a sensor by which it is measured how far apart they are at each level.
+_ENOUGH = 200
 # Records a dimension at which the mean counts as much as the neighbours.
 _EVEN_RECORDS = 2.0
 
@@ -103,20 +106,27 @@ class KnownView:
         copies than any healthy record is to any other, and scored as the most normal of all. They are each sensor's
         own: a quiet one among noisy ones scored white noise so with the fleet's.
         """
+        asked = np.concatenate([thinned(rows, _ENOUGH) for rows in rows_by_key(self.keys).values()])
+        ids, keys = self.ids[asked], [self.keys[row] for row in asked]
         clean, *noisy = self._spaces
-        usual = clean.distances(clean.values, self.ids, self.keys)
+        usual = clean.distances(clean.values[asked], ids, keys)
         ratios = []
         for level, space in zip(NOISE_LEVELS_DB, noisy, strict=True):
-            between = self.view.with_noise(self.values, below_db=level - _HALF_STEP_DB)
-            distances = space.distances(self._whitened(between, self.keys), self.ids, self.keys)
-            ratios.append([self._median_ratios(*pair) for pair in zip(distances, usual, strict=True)])
+            between = self.view.with_noise(self.values[asked], below_db=level - _HALF_STEP_DB)
+            distances = space.distances(self._whitened(between, keys), ids, keys)
+            ratios.append([self._median_ratios(*pair, keys) for pair in zip(distances, usual, strict=True)])
         return np.array(ratios).transpose(2, 0, 1)
 
-    def _median_ratios(self, distances: NDArray[np.float64], usual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _median_ratios(
+        self, distances: NDArray[np.float64], usual: NDArray[np.float64], keys: Sequence[SensorKey]
+    ) -> NDArray[np.float64]:
         """Return the median of one by the other, of each sensor with enough records and of the fleet, at most 1."""
-        rows, everything = rows_by_key(self.keys), np.arange(len(self.keys))
-        chosen = [rows[key] if len(rows[key]) >= MIN_HISTORY else everything for key in self.sensors]
-        return np.array([_median_ratio(distances[own], usual[own]) for own in (*chosen, everything)])
+        rows, fleet = rows_by_key(keys), _median_ratio(distances, usual)
+        own = [
+            _median_ratio(distances[rows[key]], usual[rows[key]]) if len(rows[key]) >= MIN_HISTORY else fleet
+            for key in self.sensors
+        ]
+        return np.array([*own, fleet])
 
     @cached_property
     def _spaces(self) -> list[HealthySpace]:
@@ -175,7 +185,7 @@ class KnownView:
 
 
 def learn_view(
-    view: HumView, values: NDArray[np.float64], rows: Rows, kept: NDArray[np.int64]
+    view: HumView, values: NDArray[np.float64], rows: Rows, kept: NDArray[np.int64], most: int
 ) -> tuple[KnownView, NDArray[np.float32]]:
     """Learn a view of a cleaned history.
 
@@ -184,6 +194,7 @@ def learn_view(
         values: Of all records in order of time within each sensor, shape (n, d).
         rows: Their identities.
         kept: Rows of the records to keep.
+        most: Records of a sensor among them, at most.
 
     Returns:
         What is known, and the scores of all records by what was learned without them, shape (n,).
@@ -193,7 +204,7 @@ def learn_view(
     standardised = standardiser.apply(free, rows.keys)
     n, d = values.shape
     mean_share = n / (n + _EVEN_RECORDS * d)
-    distances = held_out_distances(standardised, rows.ids, rows.keys)
+    distances = held_out_distances(standardised, rows.ids, rows.keys, most=most)
     near, far = (Calibration.fit(distance, rows.keys) for distance in distances)
     held_out = _blend((near, far), distances, rows.keys, mean_share)
     profile = DailyProfile.fit(held_out, rows.keys, rows.times)

@@ -66,13 +66,16 @@ class HealthySpace:
         return thinned(np.arange(len(self.values)))
 
 
-def held_out_distances(values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> Distances:
+def held_out_distances(
+    values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey], *, most: int
+) -> Distances:
     """Measure each record against a space made without its part of the history.
 
     Args:
         values: Standardised values, in order of time within each sensor, shape (n, d).
         ids: Record ids, shape (n,).
         keys: Each row's sensor.
+        most: Records of a sensor that such a space holds, as many as the one that new records are measured against.
     """
     fold = time_folds(keys, ids, _FOLDS)
     near, far = np.zeros(len(values)), np.zeros(len(values))
@@ -80,6 +83,7 @@ def held_out_distances(values: NDArray[np.float32], ids: NDArray[np.int64], keys
         seen, unseen = np.flatnonzero(fold != turn), np.flatnonzero(fold == turn)
         known, asked = ([keys[int(row)] for row in rows] for rows in (seen, unseen))
         white = whitener(values[seen], known)
-        space = HealthySpace.of(values[seen] @ white, ids[seen], known)
+        held = np.sort(np.concatenate([thinned(rows, most) for rows in rows_by_key(known).values()]))
+        space = HealthySpace.of(values[seen[held]] @ white, ids[seen[held]], [known[row] for row in held])
         near[unseen], far[unseen] = space.distances(values[unseen] @ white, ids[unseen], asked)
     return near, far
