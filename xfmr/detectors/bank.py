@@ -28,7 +28,7 @@ from xfmr.models.checkpoint import StoredModel, to_bytes
 from xfmr.normal import SensorKey, as_sensors, rows_by_key
 from xfmr.normal.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.normal.knocks import knock_ratio
-from xfmr.normal.neighbours import thinned
+from xfmr.normal.neighbours import BANK_SIZE, thinned
 from xfmr.schema import to_numpy
 
 # Sigmas of its sensor's history by which a record's loudest part stands out where there is a knock. On nine fleets of
@@ -120,12 +120,12 @@ def fit_bank(clean: CleanHistory, *, mains_hz: float, sample_rate_hz: float, siz
         clean: What :func:`xfmr.history.load_bank_history` gives for :func:`xfmr.normal.harmonics.hum_views`.
         mains_hz: Mains frequency in Hz.
         sample_rate_hz: Sampling rate in Hz.
-        size: Records that the bank keeps, shared out over the sensors; at least 10 of each.
+        size: Records that the bank keeps, shared out over the sensors; of each at least 10 and at most 1000.
     """
     views = hum_views(mains_hz=mains_hz, sample_rate_hz=sample_rate_hz)
     history = clean.history
     rows = Rows(history.record_ids, history.keys, history.times)
-    most = max(_LEAST_KEPT, size // len(set(rows.keys)))
+    most = min(max(_LEAST_KEPT, size // len(set(rows.keys))), BANK_SIZE)
     kept = np.concatenate([thinned(own, most) for own in rows_by_key(rows.keys).values()])
     *values, ratio = np.split(history.values, np.cumsum([view.width for view in views]), axis=1)
     (whole, scored_whole), (quiet, scored_quiet) = (
