@@ -48,8 +48,8 @@ class BankSettings(BaseModel):
     size: int = Field(
         20_000,
         ge=10,
-        description="records kept, shared out over the sensors, of each at least 10 and at most 1000; one takes 6 kB on "
-        "disk, and 16 kB in every scoring process",
+        description="records kept, shared out over the sensors, of each at least 10 and at most 1000; one takes "
+        "6 kB on disk, and 16 kB in every scoring process",
     )
     mains_hz: float = Field(50.0, ge=10, le=400, description="mains frequency in Hz, which the hum's lines follow")
 
