@@ -67,9 +67,11 @@ class BankDetector:
 
         A record of that history is scored as it was when held out, not by the bank that it is part of.
         """
-        rows, scores = _rows_of(table), _scored(self.whole, table)
+        rows = _rows_of(table)
+        scores = self.whole.score(self.whole.view.values(table), rows)
         knocked = _is_knocked(self.knocks, knock_ratio(to_numpy(table, "zerone")), rows.keys)
-        scores[knocked] = np.minimum(scores[knocked], _scored(self.quiet, table.filter(pa.array(knocked))))
+        part = table.filter(pa.array(knocked))
+        scores[knocked] = np.minimum(scores[knocked], self.quiet.score(self.quiet.view.values(part), _rows_of(part)))
         place = np.searchsorted(self.history_ids, rows.ids).clip(max=len(self.history_ids) - 1)
         return np.where(self.history_ids[place] == rows.ids, self.held_out[place], scores)
 
@@ -142,10 +144,6 @@ def _is_knocked(knocks: Calibration, ratio: NDArray[np.float64], keys: Sequence[
     """Say which records have a knock in them, by their :func:`xfmr.normal.knocks.knock_ratio`, (n,): (n,)."""
     knocked: NDArray[np.bool_] = knocks.apply(ratio, keys) > KNOCK_SIGMAS
     return knocked
-
-
-def _scored(known: KnownView, table: pa.Table) -> NDArray[np.float32]:
-    return known.score(known.view.values(table), _rows_of(table))
 
 
 def _rows_of(table: pa.Table) -> Rows:
