@@ -101,7 +101,7 @@ def score_all(run: Store, order: str) -> None:
     """Score all groups, and print how fast they came once the first was there."""
     parts = ScoreParts.planned(FeatureSet(run), Models(run).required_key("detector", "jobs.fit_detector"))
     with cluster():
-        score_groups(parts, FeatureSet(run).n_records)
+        score_groups(parts, FeatureSet(run))
     paths = {run.path(parts.file(name)) for name in parts.names}
     written = sorted(info.mtime_ns for info in run.files(parts.folder) if info.path in paths)
     rate = GROUP_RECORDS * (len(written) - 1) / (written[-1] - written[0]) * 1e9

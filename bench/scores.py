@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.score import publish
-from xfmr.cluster import cluster
+from xfmr.cluster import cluster, n_cpus
 from xfmr.published import Models
 from xfmr.scores.parts import ScoreParts
+from xfmr.scores.ranges import ScoreRanges, n_ranges
 from xfmr.scores.sets import ScoreSet, read_scores, read_sensor
 from xfmr.settings import Settings
 from xfmr.storage import Store
@@ -61,10 +62,11 @@ def main() -> None:
         run = Store(folder)
         Models(run).publish("detector", "random", b"", {})
         parts = write_parts(run, n_records, n_sensors)
+        ranges = ScoreRanges(parts, n_ranges(n_records, n_cpus()), True)
         for key in ("first", "again, with Ray's workers up"):
             made = ScoreSet(run, key)
             with timed(f"{n_records} records of {n_sensors} sensors in {len(parts.names)} groups, {key}"):
-                publish(parts, n_records, made, Settings(run=folder))
+                publish(ranges, np.empty(0, np.int64), made, Settings(run=folder))
         with timed("the old set removed"):
             made.remove_others()
         with timed("all scores read back"):

@@ -193,6 +193,10 @@ class FeatureSet:
         """Number of records kept."""
         return int(self.store.read_json(SUCCESS)["kept"])
 
+    def count(self, groups: Iterable[str]) -> int:
+        """Return the number of records in some groups."""
+        return sum(in_threads(lambda group: row_count(self.store, feature_file(group)), groups))
+
     def read(self, group: str, columns: Sequence[str] = ()) -> pa.Table:
         """Read the identity columns of a group and the others asked for."""
         return self.store.read_table(feature_file(group), columns=[*IDENTITY_COLUMNS, *columns])

@@ -109,10 +109,15 @@ class GroupScorer:
 
     def __call__(self, name: str) -> pa.Table:
         """Make a part; the answer is its number of rows."""
-        table = self.features.read(name.rpartition("-")[0], self.detector.columns)
+        table = self.features.read(group_of(name), self.detector.columns)
         scores = pa.array(self.detector.score(table), pa.float32())
         self.parts.write(name, table.select(IDENTITY_COLUMNS).append_column("score", scores))
         return pa.table({"records": [len(table)]})
+
+
+def group_of(part: str) -> str:
+    """Name the group of features that a part holds the scores of."""
+    return part.rpartition("-")[0]
 
 
 def _shards(table: pa.Table) -> NDArray[np.uint16]:

@@ -33,7 +33,7 @@ def n_ranges(n_records: int, n_cpus: int) -> int:
 class ScoreRanges:
     """All scores of a run in ranges of shards: whole sensors, as many as may be held in memory.
 
-    Called, it gives the scores of a range alone, which is all that thresholds are made of.
+    Called, it gives the records and scores of a range alone, which is all that thresholds are made of.
 
     Args:
         parts: All scores.
@@ -58,8 +58,8 @@ class ScoreRanges:
         return beyond_usual(rows) if self.forgive_daily else rows
 
     def __call__(self, position: str) -> pa.Table:
-        """Return the scores of a range."""
-        return self.rows(position).select(["score"])
+        """Return ``record_id`` and ``score`` of a range."""
+        return self.rows(position).select(["record_id", "score"])
 
 
 @dataclass(frozen=True)

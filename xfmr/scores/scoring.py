@@ -37,6 +37,27 @@ def thresholds_of(scores: NDArray[Any], method: Method) -> Thresholds:
         raise XfmrError(f"no thresholds by {method}: {error}; give a larger archive or another method") from error
 
 
+def thresholds_of_run(scored: pa.Table, learned_from: NDArray[np.int64], method: Method) -> Thresholds:
+    """Fit thresholds to a run's scores, whatever share of them is of faults.
+
+    The upper one of ``mad`` hardly moves with them, so that it is of all scores. The other methods say how many of
+    the normal records may lie beyond, and with a twentieth of faults among them they found a quarter of the new ones
+    (percentile) or none (peaks over threshold) on the gearbox recordings and on six fleets of bench.fleets. So these
+    are of what the detector takes for normal, each record as it was scored when held out.
+
+    Args:
+        scored: Columns ``record_id`` and ``score``, n rows.
+        learned_from: Ids of the records that the detector learned from.
+        method: How.
+
+    Raises:
+        XfmrError: Where there are too few scores for the method.
+    """
+    scores = scored["score"].to_numpy()
+    normal = np.isin(scored["record_id"].to_numpy(), learned_from)
+    return thresholds_of(scores if method == "mad" else scores[normal], method)
+
+
 def beyond_usual(scored: pa.Table) -> pa.Table:
     """Subtract from each ``score`` what its sensor scores at that hour of the day, day after day, among these rows.
 
