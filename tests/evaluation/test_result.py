@@ -125,14 +125,21 @@ def test_the_console_tells_what_is_missing(truth: Truth, found: dict[str, Assess
     many = {"condition: note": [f"note {i}" for i in range(240)]}
     lonely = Truth(truth.records.assign(unit="", **many), resamples=100, seed=0)
     alone = {"xfmr": assess(lonely, Verdicts(NOISE, NOISE > 2))}
-    notes = Result(lonely, alone, {}, {"fault_types": {"records": 2}}).text().split("\n\n")[-1].splitlines()
+    judged = {"records": 2, "macro_f1": 0.51249, "accuracy": 0.5}
+    notes = Result(lonely, alone, {}, {"fault_types": judged}).text().split("\n\n")[-1].splitlines()
     assert notes[1:] == [
         "rank correlation of unit score and fault share, 0 units: "
         "undefined, fewer than 3 units are named in the labels",
         "no baselines: the features of these records are not in the run (diagnose keeps them)",
         "no conditions, having too many values: note",
-        "fault types of records not trained on: {'records': 2}",
+        "fault types of 2 records not trained on: macro F1 0.512, accuracy 0.500",
     ]
+
+
+def test_a_classifier_that_was_trained_on_all_records_is_not_judged(truth: Truth) -> None:
+    alone = {"xfmr": assess(truth, Verdicts(NOISE, NOISE > 2))}
+    notes = Result(truth, alone, {}, {"fault_types": {"records": 0}}).text().splitlines()
+    assert notes[-1] == "fault types: the classifier was trained on all of these records"
 
 
 def test_what_is_not_defined_is_a_dash(truth: Truth) -> None:

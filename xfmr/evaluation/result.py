@@ -73,7 +73,7 @@ class Result:
         if self.facts.get("in_history"):
             notes.append(f"{self.facts['in_history']} of these records were in the history the detector learned from")
         if self.facts.get("fault_types"):
-            notes.append(f"fault types of records not trained on: {self.facts['fault_types']}")
+            notes.append(_fault_type_note(self.facts["fault_types"]))
         return notes
 
 
@@ -82,6 +82,13 @@ def _unit_note(units: UnitCorrelation) -> str:
     if units.spearman is None:
         return f"{head}undefined, {units.undefined}"
     return f"{head}{units.spearman:.3f}, p = {units.p_value:.2g}"
+
+
+def _fault_type_note(found: Mapping[str, float]) -> str:
+    if not found["records"]:
+        return "fault types: the classifier was trained on all of these records"
+    figures = f"macro F1 {found['macro_f1']:.3f}, accuracy {found['accuracy']:.3f}"
+    return f"fault types of {found['records']} records not trained on: {figures}"
 
 
 def _as_json(found: Assessment) -> dict[str, Any]:
