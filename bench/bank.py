@@ -99,7 +99,7 @@ def main() -> None:
 
 def score_all(run: Store, order: str) -> None:
     """Score all groups, and print how fast they came once the first was there."""
-    parts = ScoreParts.planned(FeatureSet(run), Models(run).required_key("detector", "jobs.fit_detector"))
+    parts = ScoreParts.planned(FeatureSet(run), Models(run).required_key("detector"))
     with cluster():
         score_groups(parts, FeatureSet(run))
     paths = {run.path(parts.file(name)) for name in parts.names}

@@ -83,7 +83,7 @@ def _folded(past: pa.Table, view: View) -> FoldedHistory:
     keys, free, values = sensor_keys(past), spectra(past), view.read(past)
     kept, _ = clean(Standardiser.fit(free, keys).apply(free, keys), keys, record_times(past))
     history = History(values, past.select(IDENTITY_COLUMNS).to_pandas()).only(kept)
-    return FoldedHistory.of(ModelInputs.fit(view, values, keys), history, DEFAULT_FOLDS[view.branch])
+    return FoldedHistory.of(ModelInputs.fit(view, values, keys), history, DEFAULT_FOLDS[view.branch], digest="")
 
 
 def fit_bank_alone(past: pa.Table, rate_hz: float) -> BankDetector:

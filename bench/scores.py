@@ -60,7 +60,7 @@ def main() -> None:
     n_records, n_sensors = map(int, [*sys.argv[1:], *map(str, (RECORDS, SENSORS)[len(sys.argv) - 1 :])])
     with tempfile.TemporaryDirectory() as folder, cluster():
         run = Store(folder)
-        Models(run).publish("detector", "random", b"", {})
+        Models(run).publish("detector", "random", b"", {}, signals={})
         parts = write_parts(run, n_records, n_sensors)
         ranges = ScoreRanges(parts, n_ranges(n_records, n_cpus()), True)
         for key in ("first", "again, with Ray's workers up"):

@@ -16,6 +16,7 @@ from jobs.command import run_job
 from xfmr import evaluation
 from xfmr.classifier import FaultClassifier
 from xfmr.errors import XfmrError
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.labels import read_labels
 from xfmr.progress import say
 from xfmr.published import Models
@@ -29,11 +30,11 @@ def evaluate(settings: EvaluateSettings) -> None:
     """Judge the run's scores, or a file that diagnose wrote, by people's labels."""
     if not settings.labels:
         raise XfmrError("nothing to compare with: give --labels FILE")
-    run, models = settings.store, Models(settings.store)
+    run = settings.store
     scores = evaluation.read_diagnoses(settings.scores) if settings.scores else read_scores(run)
     judged = evaluation.judge_against(scores, read_labels(settings.labels, conditions=True))
     say("evaluate", f"{len(judged)} of {len(scores)} scored records are labelled, {judged['fault'].sum()} as faults")
-    history = load_detector(models).history_ids
+    history = load_detector(FeatureSet(run)).history_ids
     baselines = evaluation.Baselines(run, history, seed=settings.seed, method=settings.thresholds.method)
     ours = evaluation.Verdicts(judged["score"].to_numpy(), (judged["pseudo_label"] == "anomaly").to_numpy())
     truth = evaluation.Truth(judged, settings.resamples, settings.seed)
@@ -43,7 +44,7 @@ def evaluate(settings: EvaluateSettings) -> None:
         "scores": settings.scores or "scores",
         "labels": settings.labels,
         "in_history": int(judged["record_id"].isin(history).sum()),
-        "fault_types": fault_types(models, judged),
+        "fault_types": fault_types(Models(run), judged),
     }
     result = evaluation.Result(truth, found, evaluation.group_curves(truth, ours), facts)
     run.write_json("evaluation.json", result.as_json())
@@ -57,7 +58,7 @@ def fault_types(models: Models, judged: pd.DataFrame) -> dict[str, float | int] 
     """Judge the fault types, where there is a classifier."""
     if models.current_key("finetune") is None:
         return None
-    classifier = FaultClassifier.from_bytes(*models.read("finetune", "jobs.finetune"))
+    classifier = FaultClassifier.from_bytes(*models.read("finetune"))
     return evaluation.fault_type_quality(judged, classifier.trained_on.numpy())
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
+
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
 from xfmr.featurizing.feature_set import FeatureSet
@@ -32,11 +34,12 @@ def finetune(settings: Settings) -> None:
         say("finetune", "nothing to do without --labels")
         return
     models, features, options = Models(settings.store), FeatureSet(settings.store), settings.finetune
-    encoder = Pretrained.read(models)
+    encoder, detector = Pretrained.read(models), load_detector(features)
+    models.check_signals(STAGE, models.required_key(STAGE), features.signals)
     labelled = match_records(read_labels(settings.labels), features)
     supervision = supervise(labelled, read_scores(settings.store), options)
-    for stage_one in (encoder.record_ids, load_detector(models).history_ids):
-        check_disjoint(stage_one, supervision.held_out)
+    for stage, learned in ((STAGE, encoder.record_ids), ("detector", detector.history_ids)):
+        check_disjoint(np.concatenate([learned, models.set_aside_ids(stage)]), supervision.held_out)
     epochs = settings.epochs or options.epochs
     key = key_of(models.current_key(STAGE), options.model_dump(), epochs, settings.seed, supervision.digest())
     if models.is_current("finetune", key):
@@ -49,7 +52,7 @@ def finetune(settings: Settings) -> None:
         schedule = Schedule(epochs, options.batch_size, settings.seed)
         classifier = train_classifier(run, features, encoder, supervision, options, schedule)
     facts = {part: judge(classifier, features, supervision, part) for part in ("validation", "test")}
-    path = models.publish("finetune", key, classifier.to_bytes(), facts)
+    path = models.publish("finetune", key, classifier.to_bytes(), facts, signals=features.signals)
     say("finetune", "; ".join(f"{part}: {fact}" for part, fact in facts.items()) + f"; classifier in {path}")
 
 

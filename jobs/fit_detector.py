@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import sys
 
-import pyarrow as pa
-
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster, cluster_if_named
 from xfmr.detector_plan import plan_detector
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.fitting import Train
 from xfmr.progress import say
 from xfmr.published import Models
@@ -38,9 +37,10 @@ def fit_detector(settings: Settings) -> None:
         say("fit_detector", f"{len(left_out(settings))} records left out that the scores so far call anomalies")
     say("fit_detector", f"{plan.words}; {len(plan.set_aside)} more set aside as unlike the rest of their sensor")
     detector = plan.fit()
-    settings.store.write_table(f"models/detector-{plan.key}/set_aside.parquet", pa.Table.from_pandas(plan.set_aside))
+    models.write_set_aside("detector", plan.key, plan.set_aside)
     facts = {"kind": settings.detector, "records": len(detector.history_ids)}
-    path = models.publish("detector", plan.key, detector.to_bytes(), facts)
+    signals = FeatureSet(settings.store).signals
+    path = models.publish("detector", plan.key, detector.to_bytes(), facts, signals=signals)
     say("fit_detector", f"{settings.detector} fitted to {facts['records']} records; detector in {path}")
 
 

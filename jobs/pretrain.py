@@ -13,10 +13,9 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-import pyarrow as pa
-
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster, cluster_if_named
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.fitting import fit_encoders
 from xfmr.pretrained import STAGE
 from xfmr.progress import say
@@ -33,8 +32,7 @@ def pretrain(settings: Settings) -> None:
     with cluster_if_named():
         stage_one, options = branch_history(settings), settings.pretrain
     history, epochs = stage_one.history, settings.epochs or options.epochs
-    inputs_of = (history.inputs.view, settings.sample_rate_hz, history.digest())
-    key = key_of(*inputs_of, settings.seed, epochs, options.model_dump())
+    key = key_of(history.inputs.view, history.digest, settings.seed, epochs, options.model_dump())
     models = Models(settings.store)
     if models.is_current(STAGE, key):
         say("pretrain", "skipped, the encoders of these settings and records are there")
@@ -48,8 +46,9 @@ def pretrain(settings: Settings) -> None:
     schedule = Schedule(epochs, options.batch_size, settings.seed)
     with cluster():
         model, final = fit_encoders(history, options, schedule, partial(fit, run))
-    settings.store.write_table(f"models/{run.name}/set_aside.parquet", pa.Table.from_pandas(stage_one.set_aside))
-    path = models.publish(STAGE, key, model, {"records": n_records, **final})
+    models.write_set_aside(STAGE, key, stage_one.set_aside)
+    signals = FeatureSet(settings.store).signals
+    path = models.publish(STAGE, key, model, {"records": n_records, **final}, signals=signals)
     say("pretrain", f"loss {final['loss']:.4g} after {epochs} epochs; encoders in {path}")
 
 

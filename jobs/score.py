@@ -32,8 +32,8 @@ from xfmr.settings import Settings, save_settings
 def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)
-    learned_from = load_detector(Models(store)).history_ids  # what is missing or damaged shows here, before any work
-    detector = Models(store).required_key("detector", "jobs.fit_detector")
+    learned_from = load_detector(features).history_ids  # what is missing or damaged shows here, before any work
+    detector = Models(store).required_key("detector")
     store.sweep("score_parts", "score_sets")
     parts = ScoreParts.planned(features, detector)
     made = ScoreSet(store, key_of(detector, settings.thresholds.model_dump(), settings.forgive_daily, parts.names))

@@ -19,6 +19,7 @@ from xfmr.featurizing.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.storage import Store
 
 SAMPLE_RATE_HZ = 8192.0
+SIGNALS = {"sample_rate_hz": SAMPLE_RATE_HZ, "record_length": 8192}
 N_VALUES = 256
 START = datetime(2024, 3, 1, 8, tzinfo=UTC)
 MB = 1_000_000
@@ -102,6 +103,7 @@ class Run:
         self.ledger = Ledger(self.store)
         self.archives = {fleet: str(path) for fleet, path in archives.items()}
         self.group_bytes = group_bytes
+        self.signals = {**SIGNALS, "record_length": n_samples}
         rows = FeatureRows(SAMPLE_RATE_HZ, n_samples, columns)
         self.key = f"test {rows}"
         self.featurizer = GroupFeaturizer(self.store, self.archives, rows)
@@ -125,7 +127,7 @@ class Run:
     def featurize(self) -> Counts:
         """Bring the features up to date with the archive."""
         self.process(self.plan())
-        return close(self.store)
+        return close(self.store, made_with=self.signals)
 
     @property
     def features(self) -> FeatureSet:

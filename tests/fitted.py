@@ -60,7 +60,7 @@ def classifier(inputs: ModelInputs, *, trained_on: Sequence[int] = (), seed: int
 def publish_detector(run: Run) -> DeepDetector:
     """Publish a detector in a run, with thresholds between its scores."""
     made = detector(inputs_of(run))
-    Models(run.store).publish("detector", "d0", made.to_bytes(), {})
+    Models(run.store).publish("detector", "d0", made.to_bytes(), {}, signals=run.signals)
     write_thresholds(run.store, *np.quantile(made.score(run.table("log_spectrum")), [0.3, 0.7]).tolist())
     return made
 
@@ -68,7 +68,7 @@ def publish_detector(run: Run) -> DeepDetector:
 def publish_classifier(run: Run) -> FaultClassifier:
     """Publish a classifier in a run."""
     made = classifier(inputs_of(run), trained_on=[1, -2])
-    Models(run.store).publish("finetune", "f0", made.to_bytes(), {})
+    Models(run.store).publish("finetune", "f0", made.to_bytes(), {}, signals=run.signals)
     return made
 
 

@@ -173,7 +173,7 @@ def test_a_pass_keeps_the_instruments_it_began_with(run: Run, new: Path) -> None
     publish_detector(run)
     instruments = Instruments.current(run.store)
     before = diagnose(run, new)
-    Models(run.store).publish("detector", "d1", detector(inputs_of(run), seed=1).to_bytes(), {})
+    Models(run.store).publish("detector", "d1", detector(inputs_of(run), seed=1).to_bytes(), {}, signals=run.signals)
     write_thresholds(run.store, 0.0, 1.0)
     assert diagnose(run, new, by=instruments).equals(before)
     assert not diagnose(run, new).equals(before)

@@ -45,7 +45,7 @@ def history(past: pa.Table) -> FoldedHistory:
     values, keys = spectra(past), sensor_keys(past)
     inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, keys)
     rows = past.select(["fleet", "sensor_id", "data_time", "record_id"]).to_pandas()
-    return FoldedHistory.of(inputs, History(values, rows), N_FOLDS)
+    return FoldedHistory.of(inputs, History(values, rows), N_FOLDS, digest="history")
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ def test_the_grouping_does_not_matter(archive: Path, run: Run, tmp_path: Path, g
         pd.testing.assert_frame_equal(one.history.rows, two.history.rows)
         pd.testing.assert_frame_equal(one.set_aside, two.set_aside)
         np.testing.assert_array_equal(one.history.values, two.history.values)
-        assert one.history.digest() == two.history.digest()
+        assert one.digest() == two.digest()
 
 
 @pytest.mark.parametrize("branch", ["spectrum", "dual"])
@@ -200,8 +200,20 @@ def test_thinned_history_keeps_sensors_that_have_little(tmp_path: Path) -> None:
 
 
 def test_the_digest_says_which_records(run: Run) -> None:
-    assert load(run).history.digest() == load(run).history.digest()
-    assert load(run).history.digest() != load(run, struck=ids_of(run, ("s1", 1))).history.digest()
+    assert load(run).digest() == load(run).digest()
+    assert load(run).digest() != load(run, struck=ids_of(run, ("s1", 1))).digest()
+
+
+def test_the_digest_says_whose_records_and_when(archive: Path, tmp_path: Path) -> None:
+    def digest(name: str, *lines: bytes) -> str:
+        run = Run(tmp_path / name, {"": write_archive(tmp_path / f"{name}-archive", {"a.jsonl": lines})})
+        run.featurize()
+        return load(run).digest()
+
+    first = [line("s1", minute, 1 + minute) for minute in range(4)]
+    moved, renamed = line("s1", 9, 4), line("s2", 3, 4)
+    assert len({digest("a", *first), digest("b", *first[:3], moved), digest("c", *first[:3], renamed)}) == 3
+    assert digest("again", *first) == digest("a", *first)
 
 
 def test_nothing_left_to_learn_from(run: Run) -> None:

@@ -65,7 +65,7 @@ def test_the_anomalies_of_the_scores_are_left_out_until_the_archive_grows(run: R
 def test_scores_of_an_earlier_detector_do_not_count(run: Run) -> None:
     made = publish_detector(run)
     publish(run, ids(run)[:3], "one")
-    Models(run.store).publish("detector", "d1", made.to_bytes(), {})
+    Models(run.store).publish("detector", "d1", made.to_bytes(), {}, signals=run.signals)
     with pytest.raises(XfmrError, match="earlier detector"):
         left_out_ids(run.features)
 

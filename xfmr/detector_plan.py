@@ -11,6 +11,7 @@ import pandas as pd
 from xfmr.detectors import Detector
 from xfmr.detectors.bank import fit_bank
 from xfmr.detectors.ensemble import EnsembleDetector
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.fitting import Train, fit_ae, fit_svdd, fit_vae
 from xfmr.pretrained import STAGE, Pretrained
 from xfmr.published import Models, key_of
@@ -76,26 +77,27 @@ class _Planner:
     def _pretrained(self) -> Pretrained:
         pretrained = Pretrained.read(self.models)
         pretrained.check(view_of(self.settings), self.settings.n_folds, self.settings.pretrain.objective)
-        pretrained.check_records(self._stage_one.history.record_ids)
+        pretrained.check_history(self._stage_one.history.digest)
         return pretrained
 
     def _bank(self) -> DetectorPlan:
         options, rate, clean = self.settings.bank, self.settings.sample_rate_hz, bank_history(self.settings)
-        key = key_of("bank 6", options.model_dump(), rate, clean.history.digest())
+        signals = FeatureSet(self.settings.store).signals
+        key = key_of("bank 6", options.model_dump(), rate, signals, clean.digest())
         words = f"bank of at most {options.size} of {len(clean.history.keys)} records"
         fit = partial(fit_bank, clean, mains_hz=options.mains_hz, sample_rate_hz=rate, size=options.size)
         return DetectorPlan(key, words, clean.set_aside, fit)
 
     def _ae(self) -> DetectorPlan:
         pretrained, history = self._pretrained, self._stage_one.history
-        key = key_of("ae", self.models.current_key(STAGE), history.digest())
+        key = key_of("ae", self.models.current_key(STAGE), history.digest)
         words = f"reconstruction error of the pretrained autoencoders, {self._counts}"
         return DetectorPlan(key, words, self._stage_one.set_aside, partial(fit_ae, pretrained, history))
 
     def _svdd(self) -> DetectorPlan:
         pretrained, history, options = self._pretrained, self._stage_one.history, self.settings.svdd
         schedule = self._schedule(options)
-        key = key_of("svdd", self.models.current_key(STAGE), options.model_dump(), schedule, history.digest())
+        key = key_of("svdd", self.models.current_key(STAGE), options.model_dump(), schedule, history.digest)
         words = f"Deep SVDD, {options.objective}, {self._counts}, {schedule.epochs} epochs"
         fit = partial(fit_svdd, pretrained, history, options, schedule, self.train_as(key))
         return DetectorPlan(key, words, self._stage_one.set_aside, fit)
@@ -103,7 +105,7 @@ class _Planner:
     def _vae(self) -> DetectorPlan:
         history, options = self._stage_one.history, self.settings.vae
         schedule = self._schedule(options)
-        key = key_of("vae", history.inputs.view, options.model_dump(), schedule, history.digest())
+        key = key_of("vae", history.inputs.view, options.model_dump(), schedule, history.digest)
         words = f"variational autoencoder, {self._counts}, {schedule.epochs} epochs"
         fit = partial(fit_vae, history, options, schedule, self.train_as(key))
         return DetectorPlan(key, words, self._stage_one.set_aside, fit)

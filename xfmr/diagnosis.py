@@ -12,7 +12,7 @@ from xfmr.classifier import FaultClassifier
 from xfmr.detectors import detector_from_bytes
 from xfmr.errors import XfmrError
 from xfmr.features import N_SAMPLES
-from xfmr.featurizing.feature_set import FeatureSet
+from xfmr.featurizing.feature_set import FeatureSet, signals_of
 from xfmr.featurizing.featurizer import Batch, FeatureRows, GroupFeaturizer
 from xfmr.published import Models
 from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS
@@ -46,7 +46,7 @@ class Instruments(NamedTuple):
             XfmrError: Where there is no detector, or it has not scored the run yet.
         """
         models = Models(run)
-        models.required_key("detector", "jobs.fit_detector")
+        models.required_key("detector")
         return cls(*read_current(run, ScoreSet.facts), models.current_key("finetune"))
 
 
@@ -64,9 +64,12 @@ class DiagnosisRows:
         self, run: Store, instruments: Instruments, sample_rate_hz: float, n_samples: int = N_SAMPLES
     ) -> None:
         models, self.thresholds = Models(run), instruments.thresholds
+        signals = signals_of({"sample_rate_hz": sample_rate_hz, "record_length": n_samples})
+        models.check_signals("detector", instruments.detector, signals)
         self.detector = detector_from_bytes(*models.open("detector", instruments.detector))
         self.classifier: FaultClassifier | None = None
         if instruments.classifier is not None:
+            models.check_signals("finetune", instruments.classifier, signals)
             self.classifier = FaultClassifier.from_bytes(*models.open("finetune", instruments.classifier))
         columns = {*self.detector.columns, *(self.classifier.columns if self.classifier else ()), "log_spectrum"}
         self.features = FeatureRows(sample_rate_hz, n_samples, tuple(sorted(columns)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +51,7 @@ class FoldedHistory:
         keys: Each row's sensor.
         folds: Fold of each row, shape (n,).
         n_folds: Number of folds.
+        digest: Short hash of the records, of how they are cut, and of all that the inputs were learned from.
     """
 
     inputs: ModelInputs
@@ -60,13 +60,14 @@ class FoldedHistory:
     keys: list[SensorKey]
     folds: NDArray[np.int64]
     n_folds: int
+    digest: str
 
     @classmethod
-    def of(cls, inputs: ModelInputs, history: History, n_folds: int) -> FoldedHistory:
+    def of(cls, inputs: ModelInputs, history: History, n_folds: int, *, digest: str) -> FoldedHistory:
         """Prepare a history."""
         folds = time_folds(history.keys, history.record_ids, n_folds)
         values = inputs.scale(history.values, history.keys)
-        return cls(inputs, values, history.record_ids, history.keys, folds, n_folds)
+        return cls(inputs, values, history.record_ids, history.keys, folds, n_folds, digest)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,7 +77,3 @@ class FoldedHistory:
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return what fold members are trained on, row for row."""
         return {"inputs": self.values, "folds": self.folds}
-
-    def digest(self) -> str:
-        """Return a short hash of which records these are and how they are cut."""
-        return hashlib.blake2b(self.record_ids.tobytes() + self.folds.tobytes(), digest_size=8).hexdigest()

@@ -67,10 +67,6 @@ class History:
         """Return the rows that are kept."""
         return History(self.values[kept], self.rows[kept].reset_index(drop=True))
 
-    def digest(self) -> str:
-        """Return a short hash of which records these are."""
-        return hashlib.blake2b(self.record_ids.tobytes(), digest_size=8).hexdigest()
-
 
 @dataclass(frozen=True)
 class CleanHistory:
@@ -85,6 +81,11 @@ class CleanHistory:
     history: History
     standardiser: Standardiser
     set_aside: pd.DataFrame
+
+    def digest(self) -> str:
+        """Return a short hash of which records of which sensors and times these are, those set aside included."""
+        parts = [_hashes(rows).tobytes() for rows in (self.history.rows, self.set_aside)]
+        return hashlib.blake2b(b"|".join(parts), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,10 @@ class GroupReader:
         """The values of a record, without a meaning: their type and shape."""
         nothing = self.values_of(self.features.read(self.features.groups[0], self.columns).slice(0, 0))
         return np.empty(nothing.shape[1:], nothing.dtype)
+
+
+def _hashes(rows: pd.DataFrame) -> NDArray[np.uint64]:
+    return np.asarray(pd.util.hash_pandas_object(rows[IDENTITY_COLUMNS], index=False), np.uint64)
 
 
 def _read(reader: GroupReader, each: EachGroup) -> History:

@@ -33,6 +33,7 @@ def pretrained_bytes(network: dict[str, Tensor], history: FoldedHistory, objecti
     tensors = {f"member.{name}": tensor for name, tensor in kept.items()} | history.inputs.tensors()
     ids = {"history.record_ids": torch.tensor(history.record_ids)}
     description = {"kind": "encoders", "objective": objective, "shape": history.shape, "folds": history.n_folds}
+    description["history"] = history.digest
     return to_bytes({**tensors, **ids}, {**description, **history.inputs.description()})
 
 
@@ -49,7 +50,7 @@ class Pretrained:
         Raises:
             XfmrError: Where there are none, or their file is damaged.
         """
-        return cls.of_bytes(*models.read(STAGE, "jobs.pretrain"))
+        return cls.of_bytes(*models.read(STAGE))
 
     @classmethod
     def of_bytes(cls, data: bytes, name: str) -> Pretrained:
@@ -77,7 +78,10 @@ class Pretrained:
 
     @property
     def record_ids(self) -> NDArray[np.int64]:
-        """Ids of the history, (n,): each member has seen those of the other folds, the scalers all."""
+        """Ids of the history, (n,): each member has seen those of the other folds.
+
+        The scalers have seen all of them, and the records set aside as well.
+        """
         return self.stored.tensors["history.record_ids"].numpy()
 
     def encoder(self, fold: int) -> dict[str, Tensor]:
@@ -101,14 +105,14 @@ class Pretrained:
                     f"again, or give {flag} {value}"
                 )
 
-    def check_records(self, record_ids: NDArray[np.int64]) -> None:
+    def check_history(self, digest: str) -> None:
         """Refuse encoders of another history, whose members may have seen what now is in their fold.
 
         Raises:
             XfmrError: Where the records are others.
         """
-        if not np.array_equal(record_ids, self.record_ids):
+        if self.stored.description["history"] != digest:
             raise XfmrError(
-                f"{self.stored.name} was trained on other records than the history now has (new features, or other "
-                "--labels or --pretrain.max-records): run jobs.pretrain again"
+                f"{self.stored.name} was trained on other records than the history now has (new features, other "
+                "sensors or times, or other --labels or --pretrain.max-records): run jobs.pretrain again"
             )

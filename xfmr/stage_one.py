@@ -18,6 +18,7 @@ from xfmr.labels import held_out_ids, read_labels
 from xfmr.left_out import left_out_ids
 from xfmr.normal.harmonics import hum_views
 from xfmr.progress import progress
+from xfmr.published import key_of
 from xfmr.settings import Settings
 from xfmr.storage.threads import in_threads
 
@@ -40,14 +41,16 @@ class StageOne:
 
 def branch_history(settings: Settings) -> StageOne:
     """Load what networks may learn from: all but held-out records and those unlike their sensor's rest."""
+    features = FeatureSet(settings.store)
     clean = load_clean_history(
-        FeatureSet(settings.store),
+        features,
         view_of(settings),
         struck=struck_ids(settings),
         max_records=settings.pretrain.max_records,
         each=each_group,
     )
-    return StageOne(FoldedHistory.of(clean.inputs, clean.history, settings.n_folds), clean.set_aside)
+    digest = key_of(features.signals, clean.digest(), settings.n_folds)
+    return StageOne(FoldedHistory.of(clean.inputs, clean.history, settings.n_folds, digest=digest), clean.set_aside)
 
 
 def view_of(settings: Settings) -> View:

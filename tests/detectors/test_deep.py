@@ -47,7 +47,7 @@ def history(past: pa.Table) -> FoldedHistory:
     values, keys = level_free(np.stack(past["log_spectrum"].to_numpy())), sensor_keys(past)
     inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, keys)
     rows = past.select(["fleet", "sensor_id", "data_time", "record_id"]).to_pandas()
-    return FoldedHistory.of(inputs, History(values, rows), N_FOLDS)
+    return FoldedHistory.of(inputs, History(values, rows), N_FOLDS, digest="history")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -184,9 +185,27 @@ def test_a_damaged_detector(refusal: Refusal, run: Run, damage: bytes | None) ->
     assert message.endswith("remove its folder and train again")
 
 
+@pytest.mark.parametrize("flag", [("--sample-rate-hz", "16384"), ("--record-length", "4096")])
+def test_diagnose_records_of_another_kind(refusal: Refusal, run: Run, flag: tuple[str, str]) -> None:
+    publish_detector(run)
+    message = refusal("diagnose", "--run", "run", "--archive", "archive", "--out", "new.parquet", *flag)
+    assert re.search(rf"was made for records of \S+ \S+, not {flag[1]}.*, or give {flag[0]} 8192", message)
+
+
+@pytest.mark.parametrize("job", ["score", "evaluate"])
+def test_features_of_another_kind_than_the_detector_s(
+    refusal: Refusal, run: Run, archive: Path, tmp_path: Path, job: str
+) -> None:
+    publish_detector(run)
+    Run(tmp_path / "run", {"": archive}, n_samples=4096).featurize()
+    (tmp_path / "labels.csv").write_text("sensor_id,data_time,label\ns1,2024-03-01T08:00:00Z,normal\n")
+    message = refusal(job, "--run", "run", *(["--labels", "labels.csv"] if job == "evaluate" else []))
+    assert "was made for records of record_length 8192, not 4096: run jobs.fit_detector on the features" in message
+
+
 def test_score_looks_at_its_detector_first(refusal: Refusal, run: Run) -> None:
     assert "run jobs.fit_detector on it first" in refusal("score", "--run", "run")
-    Models(run.store).publish("detector", "d0", b"damaged", {})
+    Models(run.store).publish("detector", "d0", b"damaged", {}, signals=run.signals)
     assert "is not a whole xfmr model" in refusal("score", "--run", "run")
 
 

@@ -69,7 +69,7 @@ def settings(run: Run) -> Callable[..., Settings]:
 
 
 def scores_of(run: Run) -> np.ndarray:
-    detector = load_detector(Models(run.store))
+    detector = load_detector(run.features)
     tables = (run.features.read(group, detector.columns) for group in run.features.groups)
     return np.concatenate([detector.score(table) for table in tables])
 
@@ -113,7 +113,7 @@ def test_an_ensemble_has_the_members_and_weights_that_were_asked_for(
 ) -> None:
     pretrain(settings())
     fit_detector(settings(detector="ensemble", ensemble={"members": "vae=2,bank=1,ae=1"}))
-    ensemble = load_detector(Models(run.store))
+    ensemble = load_detector(run.features)
     assert isinstance(ensemble, EnsembleDetector)
     assert [getattr(member, "kind", "bank") for member in ensemble.members] == ["bank", "ae", "vae"]
     assert ensemble.weights == (1.0, 1.0, 2.0)
@@ -128,7 +128,7 @@ def test_an_ensemble_has_the_members_and_weights_that_were_asked_for(
 def test_the_same_seed_gives_the_same_file_and_another_another(run: Run, settings: Callable[..., Settings]) -> None:
     def file(seed: int) -> bytes:
         fit_detector(settings(detector="vae", seed=seed))
-        return Models(run.store).read("detector", "")[0]
+        return Models(run.store).read("detector")[0]
 
     first, other = file(0), file(1)
     assert file(0) == first
@@ -162,7 +162,7 @@ def test_encoders_of_another_history_are_refused(settings: Callable[..., Setting
 def test_what_was_set_aside_is_written_and_not_learned(run: Run, settings: Callable[..., Settings]) -> None:
     fit_detector(settings(detector="vae"))
     models = Models(run.store)
-    detector = load_detector(models)
+    detector = load_detector(run.features)
     assert isinstance(detector, DeepDetector)
     aside = run.store.read_table(f"models/detector-{models.current_key('detector')}/set_aside.parquet")
     assert len(aside) + len(detector.history_ids) == N_RECORDS

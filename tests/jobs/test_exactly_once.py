@@ -112,7 +112,7 @@ def test_a_worker_that_dies_once(tmp_path: Path, signed: bool, as_actor: bool) -
 
     worker: Any = DiesOnce if as_actor else DiesOnce()
     process(run.plan(), worker, label="test")
-    close(run.store)
+    close(run.store, made_with=run.signals)
     assert marker.exists()
     assert outputs(tmp_path / "run") == outputs(tmp_path / "undisturbed")
 

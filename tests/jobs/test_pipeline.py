@@ -10,7 +10,11 @@ import pytest
 
 from jobs.diagnose import diagnose
 from jobs.evaluate import evaluate
+from jobs.finetune import finetune
 from jobs.pipeline import pipeline
+from xfmr.errors import XfmrError
+from xfmr.featurizing.feature_set import FeatureSet
+from xfmr.labels import held_out_ids, read_labels
 from xfmr.published import Models
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
@@ -103,6 +107,14 @@ def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest
     assert report["in_history"] == 0
     assert report["fault_types"]["records"] == 48
 
+    models, held_out = Models(settings.store), held_out_ids(read_labels(labels), FeatureSet(settings.store))
+    set_aside = pd.DataFrame({"record_id": held_out[:1]})
+    for stage in ("pretrain", "detector"):
+        models.write_set_aside(stage, models.required_key(stage), set_aside)
+        with pytest.raises(XfmrError, match="^1 records held out for validation or test were trained on"):
+            finetune(settings)
+        models.write_set_aside(stage, models.required_key(stage), set_aside[:0])
+
 
 def test_a_grown_archive_is_learned_without_what_was_found_in_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -123,7 +135,7 @@ def test_a_grown_archive_is_learned_without_what_was_found_in_it(
     scores = pd.read_parquet(f"{run}/scores").merge(labels, on=["sensor_id", "data_time"])
     faulty = scores.loc[scores["label"] != "normal", "record_id"]
     assert faulty.isin(found).mean() > 0.3, "the first detector found them; they begin small"
-    learned = load_detector(Models(settings.store)).history_ids
+    learned = load_detector(FeatureSet(settings.store)).history_ids
     assert not set(found) & set(learned.tolist())
     pipeline(settings)
     assert capsys.readouterr().out.count("skipped") == 3

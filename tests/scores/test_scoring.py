@@ -10,7 +10,6 @@ from fitted import publish_detector
 from scipy import stats
 
 from xfmr.errors import XfmrError
-from xfmr.published import Models
 from xfmr.scores.scoring import load_detector, thresholds_of, thresholds_of_run, with_pseudo_labels
 from xfmr.thresholds import Method, Thresholds
 
@@ -46,6 +45,6 @@ def test_a_run_without_a_detector_is_told_so(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {"": write_archive(tmp_path / "archive", fleet_files(minutes=3))})
     run.featurize()
     with pytest.raises(XfmrError, match=r"has no detector model: run jobs\.fit_detector on it first$"):
-        load_detector(Models(run.store))
+        load_detector(run.features)
     detector = publish_detector(run)
-    assert load_detector(Models(run.store)).to_bytes() == detector.to_bytes()
+    assert load_detector(run.features).to_bytes() == detector.to_bytes()

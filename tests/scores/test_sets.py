@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from archives import SIGNALS
 from fitted import SENSORS, publish_scores, scores_of, write_thresholds
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ NAMES = ("scores", "thresholds.json", "review", "score_distribution.png")
 
 
 def with_detector(store: Store) -> Store:
-    Models(store).publish("detector", "d0", b"", {})
+    Models(store).publish("detector", "d0", b"", {}, signals=SIGNALS)
     return store
 
 
@@ -262,6 +263,6 @@ def test_scores_that_were_removed_are_missed(local: Store) -> None:
 def test_scores_of_an_earlier_detector_are_not_used(local: Store) -> None:
     write_thresholds(local, 1, 2)
     assert read_thresholds(local) == Thresholds(1.0, 2.0, "mad")
-    Models(local).publish("detector", "second", b"", {})
+    Models(local).publish("detector", "second", b"", {}, signals=SIGNALS)
     with pytest.raises(XfmrError, match=r"of an earlier detector: run jobs\.score"):
         read_thresholds(local)

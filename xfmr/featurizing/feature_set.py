@@ -125,6 +125,11 @@ def settings_of(store: Store) -> dict[str, Any]:
     return dict(_closed(store).get("made_with", {}))
 
 
+def signals_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, of a run's settings, what its records are: features of others are not comparable."""
+    return {name: settings.get(name) for name in ("sample_rate_hz", "record_length")}
+
+
 def update_plan(
     store: Store, files: Iterable[ArchiveFile], *, key: str, group_bytes: int, write: bool = True
 ) -> tuple[list[Group], list[Group]]:
@@ -187,6 +192,11 @@ class FeatureSet:
     def groups(self) -> list[str]:
         """Names of the finished groups."""
         return [str(name) for name in self.store.read_json(SUCCESS)["groups"]]
+
+    @property
+    def signals(self) -> dict[str, Any]:
+        """What the records are, :func:`signals_of`."""
+        return signals_of(settings_of(self.store))
 
     @property
     def n_records(self) -> int:

@@ -10,19 +10,23 @@ from numpy.typing import NDArray
 
 from xfmr.detectors import Detector, detector_from_bytes
 from xfmr.errors import XfmrError
+from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.inputs.model import record_times, sensor_keys
 from xfmr.normal.daytime import DailyProfile
 from xfmr.published import Models
 from xfmr.thresholds import Method, Thresholds, fit_thresholds, pseudo_labels
 
 
-def load_detector(models: Models) -> Detector:
+def load_detector(features: FeatureSet) -> Detector:
     """Load a run's current detector.
 
     Raises:
-        XfmrError: Where there is none or its file is damaged.
+        XfmrError: Where there is none, its file is damaged, or it is for other features than the run now has.
     """
-    return detector_from_bytes(*models.read("detector", "jobs.fit_detector"))
+    models = Models(features.store)
+    key = models.required_key("detector")
+    models.check_signals("detector", key, features.signals)
+    return detector_from_bytes(*models.open("detector", key))
 
 
 def thresholds_of(scores: NDArray[Any], method: Method) -> Thresholds:
