@@ -62,11 +62,12 @@ def main() -> None:
         run = Store(folder)
         Models(run).publish("detector", "random", b"", {}, signals={})
         parts = write_parts(run, n_records, n_sensors)
+        none = np.empty(0, np.int64)
         ranges = ScoreRanges(parts, n_ranges(n_records, n_cpus()), True)
         for key in ("first", "again, with Ray's workers up"):
             made = ScoreSet(run, key)
             with timed(f"{n_records} records of {n_sensors} sensors in {len(parts.names)} groups, {key}"):
-                publish(ranges, np.empty(0, np.int64), made, Settings(run=folder))
+                publish(ranges, none, none, made, Settings(run=folder))
         with timed("the old set removed"):
             made.remove_others()
         with timed("all scores read back"):

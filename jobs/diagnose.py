@@ -28,7 +28,7 @@ def diagnose(settings: DiagnoseSettings) -> None:
     instruments = Instruments.current(run)
     rows = (run, instruments, settings.sample_rate_hz, settings.record_length)
     DiagnosisRows(*rows)  # whatever is missing or damaged shows here, before any work
-    files = list_files(archives, label="diagnose")
+    files = list_files(archives, run=settings.run, label="diagnose")
     key = key_of(archives, rows[1:])
     work = run.child(f"diagnosed/{key}")
     args = (work, archives, rows)

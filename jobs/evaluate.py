@@ -17,7 +17,7 @@ from xfmr import evaluation
 from xfmr.classifier import FaultClassifier
 from xfmr.errors import XfmrError
 from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.labels import read_labels
+from xfmr.labels import matched, read_labels
 from xfmr.progress import say
 from xfmr.published import Models
 from xfmr.report import detection_curves
@@ -32,8 +32,10 @@ def evaluate(settings: EvaluateSettings) -> None:
         raise XfmrError("nothing to compare with: give --labels FILE")
     run = settings.store
     scores = evaluation.read_diagnoses(settings.scores) if settings.scores else read_scores(run)
-    judged = evaluation.judge_against(scores, read_labels(settings.labels, conditions=True))
-    say("evaluate", f"{len(judged)} of {len(scores)} scored records are labelled, {judged['fault'].sum()} as faults")
+    labels = read_labels(settings.labels, conditions=True)
+    judged = evaluation.judge_against(scores, labels)
+    words = f"{len(judged)} of {len(scores)} scored records are labelled, {judged['fault'].sum()} as faults"
+    say("evaluate", f"{words}; {matched(labels, scores)}")
     history = load_detector(FeatureSet(run)).history_ids
     baselines = evaluation.Baselines(run, history, seed=settings.seed, method=settings.thresholds.method)
     ours = evaluation.Verdicts(judged["score"].to_numpy(), (judged["pseudo_label"] == "anomaly").to_numpy())
@@ -50,6 +52,8 @@ def evaluate(settings: EvaluateSettings) -> None:
     run.write_json("evaluation.json", result.as_json())
     if result.curves:
         run.write("evaluation.png", detection_curves(result.curves, result.in_use, result.group_curves))
+    else:
+        run.remove("evaluation.png")
     print(result.text())
     say("evaluate", f"written to {run.path('evaluation.json')}")
 

@@ -38,7 +38,7 @@ def main(settings: FeaturizeSettings) -> None:
 def featurize(settings: Settings) -> None:
     """Bring RUN/features up to date with the archive."""
     store, archives, rows = settings.store, parse_archives(settings.required_archive()), rows_of(settings)
-    files = list_files(archives, label="featurize")
+    files = list_files(archives, run=settings.run, label="featurize")
     save_settings(settings, new_features=True)
     key = key_of_rows(rows)
     pending = plan(store, files, archives, key=key, group_bytes=settings.group_bytes, label="featurize")

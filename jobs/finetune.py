@@ -15,7 +15,7 @@ import numpy as np
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
 from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.labels import check_disjoint, match_records, read_labels
+from xfmr.labels import check_disjoint, match_records, matched, read_labels
 from xfmr.pretrained import STAGE, Pretrained
 from xfmr.progress import say
 from xfmr.published import Models, key_of
@@ -36,7 +36,8 @@ def finetune(settings: Settings) -> None:
     models, features, options = Models(settings.store), FeatureSet(settings.store), settings.finetune
     encoder, detector = Pretrained.read(models), load_detector(features)
     models.check_signals(STAGE, models.required_key(STAGE), features.signals)
-    labelled = match_records(read_labels(settings.labels), features)
+    labels = read_labels(settings.labels)
+    labelled = match_records(labels, features)
     supervision = supervise(labelled, read_scores(settings.store), options)
     for stage, learned in ((STAGE, encoder.record_ids), ("detector", detector.history_ids)):
         check_disjoint(np.concatenate([learned, models.set_aside_ids(stage)]), supervision.held_out)
@@ -46,6 +47,7 @@ def finetune(settings: Settings) -> None:
         say("finetune", "skipped, the classifier of these labels and settings is there")
         return
     save_settings(settings)
+    say("finetune", f"{settings.labels}: {matched(labels, labelled)}")
     say("finetune", f"{supervision}; encoder of the first of {encoder.n_folds} folds")
     with cluster():
         run = TrainingRun(settings.store, "finetune", key, settings.workers)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from xfmr.archive import ArchiveFile, list_archive
+from xfmr.archive import ArchiveFile, check_apart, list_archive
 from xfmr.archive.ledger import Ledger
 from xfmr.archive.plan import Group, numbered, uncounted
 from xfmr.archive.reading import count_newlines
@@ -16,8 +16,9 @@ from xfmr.progress import progress, say
 from xfmr.storage import Store
 
 
-def list_files(archives: Mapping[str, str], *, label: str) -> list[ArchiveFile]:
-    """List the files of all archives, with a live count."""
+def list_files(archives: Mapping[str, str], *, run: str, label: str) -> list[ArchiveFile]:
+    """List the files of all archives, none of which may hold the run, with a live count."""
+    check_apart(archives, run)
     with progress(label=f"{label}: listing", unit="files") as line:
         return [file for fleet, uri in archives.items() for file in list_archive(fleet, uri, found=line.update)]
 

@@ -16,7 +16,7 @@ from xfmr.settings import Settings
 
 def show_plan(settings: Settings, archives: Mapping[str, str], rows: FeatureRows, *, key: str, label: str) -> None:
     """Say what is to be done and how long it will take; nothing is written."""
-    files = list_files(archives, label=label)
+    files = list_files(archives, run=settings.run, label=label)
     groups = pending = plan_groups(files, key=key, group_bytes=settings.group_bytes)
     if settings.run:
         groups, pending = update_plan(settings.store, files, key=key, group_bytes=settings.group_bytes, write=False)

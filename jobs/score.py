@@ -2,8 +2,7 @@
 
     python -m jobs.score --run runs/first --thresholds.method mad
 
-A sensor's scores are one file, RUN/scores/sensor_id=<id>/scores.parquet; RUN/review/queue.csv is what a person should
-look at first, with an empty column for the label. All of it is switched in one step when it is whole.
+RUN/scores has a file a sensor, RUN/review/queue.csv what a person should label first; all is switched in one step.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster, map_groups, n_cpus
 from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.history import RecordIds
-from xfmr.labels import KEY, review_queue
+from xfmr.labels import KEY, labelled_ids, review_queue
 from xfmr.progress import progress, say
 from xfmr.published import Models, key_of
 from xfmr.report import score_distribution
@@ -32,11 +31,12 @@ from xfmr.settings import Settings, save_settings
 def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)
-    learned_from = load_detector(features).history_ids  # what is missing or damaged shows here, before any work
-    detector = Models(store).required_key("detector")
+    learned = load_detector(features).history_ids  # what is missing or damaged shows here, before any work
     store.sweep("score_parts", "score_sets")
-    parts = ScoreParts.planned(features, detector)
-    made = ScoreSet(store, key_of(detector, settings.thresholds.model_dump(), settings.forgive_daily, parts.names))
+    parts = ScoreParts.planned(features, Models(store).required_key("detector"))
+    labelled = labelled_ids(settings.labels, features)
+    asked = settings.thresholds.model_dump(), settings.forgive_daily, labelled.tolist()
+    made = ScoreSet(store, key_of(parts.detector, asked, parts.names))
     if made.is_current:
         say("score", "skipped, the scores of this detector and these thresholds are there")
     else:
@@ -44,7 +44,7 @@ def score(settings: Settings) -> None:
         with cluster():
             score_groups(parts, features)
             ranges = ScoreRanges(parts, n_ranges(features.n_records, n_cpus()), settings.forgive_daily)
-            say("score", publish(ranges, learned_from, made, settings))
+            say("score", publish(ranges, learned, labelled, made, settings))
     for path in made.remove_others():
         say("score", f"the review queue that was written in is kept as {path}")
     parts.remove_others()
@@ -60,15 +60,15 @@ def score_groups(parts: ScoreParts, features: FeatureSet) -> None:
                 line.update(sum(rows["records"].to_pylist()))
 
 
-def publish(ranges: ScoreRanges, learned_from: RecordIds, made: ScoreSet, settings: Settings) -> str:
+def publish(ranges: ScoreRanges, learned: RecordIds, labelled: RecordIds, made: ScoreSet, settings: Settings) -> str:
     """Make a whole set of the scored groups and put it in use; the answer says how many records fell where."""
-    options = settings.thresholds
     each = map_groups if ranges.n > 1 else map  # what is small is quicker in this process
+    method, review_size = settings.thresholds.method, settings.thresholds.review_size
     scored = pa.concat_tables(each(ranges, ranges.positions)).sort_by("score")
-    scores, thresholds = scored["score"].to_numpy(), thresholds_of_run(scored, learned_from, options.method)
-    writer = SensorWriter(ranges, made.store, thresholds, options.review_size)
+    scores, thresholds = scored["score"].to_numpy(), thresholds_of_run(scored, learned, method)
+    writer = SensorWriter(ranges, made.store, thresholds, review_size, labelled)
     first = pd.concat(table.to_pandas() for table in each(writer, ranges.positions))
-    queue = review_queue(first.sort_values(KEY), upper=thresholds.upper, size=options.review_size)
+    queue = review_queue(first.sort_values(KEY), upper=thresholds.upper, size=review_size)
     made.store.write(FIGURE_FILE, score_distribution(scores, thresholds))
     made.write_facts(thresholds, queue, {"detector": ranges.parts.detector, "records": len(scores)})
     made.publish()

@@ -81,7 +81,7 @@ def publish_scores(
     parts, made = ScoreParts(run, detector, (key,)), ScoreSet(run, key)
     parts.write(key, scores)
     ranges = ScoreRanges(parts, n_ranges, forgive_daily=True)
-    writer = SensorWriter(ranges, made.store, limits, review_size=5)
+    writer = SensorWriter(ranges, made.store, limits, review_size=5, labelled=np.empty(0, np.int64))
     queue = pa.concat_tables(map(writer, ranges.positions)).to_pandas()
     made.write_facts(limits, queue.assign(label=""), {"detector": detector})
     made.publish()

@@ -18,6 +18,7 @@ from xfmr.labels import (
     check_disjoint,
     held_out_ids,
     match_records,
+    matched,
     part_of,
     read_labels,
     review_queue,
@@ -80,6 +81,31 @@ def test_further_columns_are_conditions_where_they_are_asked_for(labels_file: Ca
     assert read_labels(uri).columns.tolist() == COLUMNS
 
 
+def test_a_review_queue_that_is_filled_in_part(labels_file: Callable[[str], str]) -> None:
+    text = "sensor_id,data_time,record_id,score,pseudo_label,label\n"
+    rows = [f"{sensor},{TIME},1,0.5,uncertain,{label}\n" for sensor, label in (("a", ""), ("b", "worn"), ("c", ""))]
+    assert read_labels(labels_file(text + "".join(rows)))["sensor_id"].tolist() == ["b"]
+
+
+def test_a_parquet_file_with_values_missing(tmp_path: Path) -> None:
+    rows = {
+        "sensor_id": ["a", "b"],
+        "data_time": [pd.Timestamp(START)] * 2,
+        "label": ["worn", None],
+        "unit": ["t", None],
+    }
+    pd.DataFrame(rows).to_parquet(tmp_path / "labels.parquet")
+    assert "labels.parquet, line 3: no label" in refusal(str(tmp_path / "labels.parquet"))
+    pd.DataFrame({**rows, "label": "worn"}).to_parquet(tmp_path / "labels.parquet")
+    assert read_labels(str(tmp_path / "labels.parquet"))["unit"].tolist() == ["t", ""]
+
+
+def test_labels_of_no_record_are_counted() -> None:
+    labels = labelled(("a", 0, 1), ("a", 1, 2), ("b ", 0, 3))
+    records = labelled(("a", 0, 1), ("a", 0, 7), ("b", 0, 3))
+    assert matched(labels, records) == "1 of 3 labels are of its records"
+
+
 def test_read_parquet(tmp_path: Path) -> None:
     row = {"fleet": "n", "unit": "T1", "sensor_id": 7, "data_time": pd.Timestamp(START), "label": "normal"}
     pd.DataFrame([row]).to_parquet(tmp_path / "labels.parquet")
@@ -114,6 +140,7 @@ def test_the_same_label_twice_is_one(labels_file: Callable[[str], str]) -> None:
         (f"{HEADER}s,{TIME},normal\nt,{TIME},\n", ["line 3", "no label", "'t'"]),
         (f"{HEADER}s,{TIME},  \n", ["line 2", "no label"]),
         (f"{HEADER}s,{TIME}\n", ["line 2", "no label"]),
+        (f"{HEADER}s,{TIME},normal\ns,{TIME},Normal \n", ["line 3", "write normal, or the fault"]),
         (f"{HEADER}s,{TIME},normal\ns,{TIME},normal,why\n", ["is not a table", "line 3"]),
         (f"{HEADER}s,{TIME},normal\ns,2024-03-01T09:00:00+01:00,worn\n", ["s at 2024-03-01", "two different labels"]),
     ],

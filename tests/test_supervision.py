@@ -160,8 +160,16 @@ def test_digest_and_words_follow_what_is_known(labelled: pd.DataFrame, scores: p
 
 def test_chances_by_hand() -> None:
     """Two classes, one of them known from people (2 rows) and pseudo-labels (1 row): 1/2, and of that 1/2 each."""
-    rows = pd.DataFrame({"class": [0, 0, 0, 2], "weight": [1.0, 1.0, 0.5, 1.0]})
+    rows = pd.DataFrame({"class": [0, 0, 0, 2], "pseudo": [False, False, True, False]})
     np.testing.assert_allclose(drawing_chance(rows), [1 / 8, 1 / 8, 1 / 4, 1 / 2])
+
+
+def test_pseudo_labels_do_not_swamp_people_whatever_they_weigh(labelled: pd.DataFrame, scores: pd.DataFrame) -> None:
+    chances = [
+        drawing_chance(supervise(labelled, scores, FinetuneSettings(pseudo_weight=weight)).part("train"))
+        for weight in (0.5, 1.0)
+    ]
+    np.testing.assert_array_equal(*chances)
 
 
 def test_chances_balance_the_classes(labelled: pd.DataFrame, scores: pd.DataFrame) -> None:

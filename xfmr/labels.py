@@ -58,7 +58,10 @@ def read_labels(uri: str, *, conditions: bool = False) -> pd.DataFrame:
     absent = {column: "" for column in ("fleet", "unit") if column not in table}
     # A review queue that was filled in brings the scores it was chosen by: these are no conditions.
     further = [str(name) for name in table if name not in {*_NAMED, *DIAGNOSES.names}] if conditions else []
-    table = table.assign(**absent)[[*_NAMED, *further]].astype(str).fillna("")
+    if {"score", "pseudo_label"} <= {*table}:  # a review queue, of which a person fills in what there is time for
+        table = table[table["label"].notna() & (table["label"] != "")]
+    table = table.assign(**absent)[[*_NAMED, *further]].astype(object)
+    table = table.where(table.notna(), "").astype(str)
     return _checked(table.rename(columns={name: CONDITION + name for name in further}), uri)
 
 
@@ -81,6 +84,7 @@ def _checked(table: pd.DataFrame, uri: str) -> pd.DataFrame:
         (table["sensor_id"].str.strip() == "", "no sensor_id"),
         (times.isna(), "data_time is no ISO 8601 time"),
         (table["label"].str.strip() == "", "no label"),
+        (_is_nearly_normal(table["label"].str.strip()), f"write {NORMAL}, or the fault"),
     ]:
         if bad.any():
             first = table[bad].iloc[0].to_dict()
@@ -92,6 +96,29 @@ def _checked(table: pd.DataFrame, uri: str) -> pd.DataFrame:
         row = table[twice].iloc[0]
         raise XfmrError(f"{uri}: {row['sensor_id']} at {row['data_time']} has two different labels: keep one")
     return table.reset_index(drop=True)
+
+
+def _is_nearly_normal(labels: pd.Series[str]) -> pd.Series[bool]:
+    """Find what a person may have meant to be the word for healthy records; as it is, it would be a fault type."""
+    return (labels.str.casefold() == NORMAL) & (labels != NORMAL)
+
+
+def matched(labels: pd.DataFrame, records: pd.DataFrame) -> str:
+    """Say how many labels are of some records, such as ``48 of 50 labels are of its records``."""
+    n = labels[KEY].merge(records[KEY].drop_duplicates(), on=KEY).shape[0]
+    return f"{n} of {len(labels)} labels are of its records"
+
+
+def labelled_ids(uri: str | None, features: FeatureSet) -> RecordIds:
+    """Return the ids of the records of a run that are labelled; none without a table of labels.
+
+    Raises:
+        XfmrError: As :func:`read_labels` and :func:`match_records` do.
+    """
+    if uri is None:
+        return np.empty(0, np.int64)
+    ids: RecordIds = np.unique(match_records(read_labels(uri), features)["record_id"].to_numpy(np.int64))
+    return ids
 
 
 def match_records(labels: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:

@@ -34,8 +34,8 @@ class Supervision:
     """Records with what is known of them, one row each.
 
     Args:
-        rows: Columns of :data:`xfmr.labels.KEY`, ``record_id``, ``class`` (index, or -1 for some fault), ``weight``
-            and ``part`` (``train``, ``validation`` or ``test``).
+        rows: Columns of :data:`xfmr.labels.KEY`, ``record_id``, ``class`` (index, or -1 for some fault), ``weight``,
+            ``pseudo`` (whether that is all) and ``part`` (``train``, ``validation`` or ``test``).
         classes: Names of the classes, ``normal`` among them.
     """
 
@@ -81,11 +81,12 @@ def supervise(labelled: pd.DataFrame, scores: pd.DataFrame, settings: FinetuneSe
             f"{len(labelled)} labelled records are too few to learn from: training needs a fault type besides "
             "normal, and some records must fall into validation; label more"
         )
-    people = labelled.assign(**{"class": labelled["label"].map(classes.index)}, weight=1.0, part=parts)
+    people = labelled.assign(**{"class": labelled["label"].map(classes.index)}, weight=1.0, pseudo=False, part=parts)
     pseudo = _pseudo(scores[~scores["record_id"].isin(labelled["record_id"])], settings.max_pseudo_labels // 2)
     known = np.where(pseudo["pseudo_label"] == NORMAL, classes.index(NORMAL), SOME_FAULT)
-    pseudo = pseudo.assign(**{"class": known}, weight=settings.pseudo_weight, part="train")
-    rows = pd.concat([people, pseudo])[[*KEY, "record_id", "class", "weight", "part"]].reset_index(drop=True)
+    pseudo = pseudo.assign(**{"class": known}, weight=settings.pseudo_weight, pseudo=True, part="train")
+    rows = pd.concat([people, pseudo])[[*KEY, "record_id", "class", "weight", "pseudo", "part"]]
+    rows = rows.reset_index(drop=True)
     supervision = Supervision(rows, classes)
     check_disjoint(supervision.part("train")["record_id"].to_numpy(), supervision.held_out)
     return supervision
@@ -101,8 +102,8 @@ def _pseudo(scores: pd.DataFrame, most: int) -> pd.DataFrame:
 def drawing_chance(rows: pd.DataFrame) -> NDArray[np.float64]:
     """Return each row's chance of being drawn: classes alike, and within a class people's and pseudo-labels alike."""
     classes = rows["class"].nunique()
-    sources = rows.groupby("class")["weight"].transform("nunique")
-    members = rows.groupby(["class", "weight"])["weight"].transform("size")
+    sources = rows.groupby("class")["pseudo"].transform("nunique")
+    members = rows.groupby(["class", "pseudo"])["pseudo"].transform("size")
     chance: NDArray[np.float64] = (1.0 / (classes * sources * members)).to_numpy(dtype=np.float64)
     return chance
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from archives import write_archive
 
-from xfmr.archive import list_archive, listing, parse_archives
+from xfmr.archive import check_apart, list_archive, listing, parse_archives
 from xfmr.errors import XfmrError
 
 
@@ -70,6 +70,28 @@ def test_hidden_folders_are_not_read(tmp_path: Path) -> None:
     assert [file.path for file in list_archive("", str(tmp_path))] == ["1.jsonl"]
 
 
+def test_what_links_lead_to_is_read_once(tmp_path: Path) -> None:
+    write_archive(tmp_path / "archive", {"a/1.jsonl": [b"{}"], "a/b/2.jsonl": [b"{}"]})
+    (tmp_path / "archive/loop").symlink_to(".", target_is_directory=True)
+    (tmp_path / "archive/a/b/up").symlink_to("../..", target_is_directory=True)
+    for name in ("0", "a/0", "z"):
+        (tmp_path / "archive" / name).symlink_to(tmp_path / "archive/a/b", target_is_directory=True)
+    write_archive(tmp_path / "elsewhere", {"3.jsonl": [b"{}"]})
+    for name in ("further", "later"):
+        (tmp_path / "archive" / name).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    names = [file.path for file in list_archive("", str(tmp_path / "archive"))]
+    assert sorted(names) == ["a/1.jsonl", "a/b/2.jsonl", "further/3.jsonl"]
+
+
+@pytest.mark.parametrize("run", ["archive", "archive/run", "archive/a/../run"])
+def test_a_run_does_not_lie_in_its_archive(tmp_path: Path, run: str) -> None:
+    archives = {"": str(tmp_path / "other"), "north": str(tmp_path / "archive")}
+    for apart in ("", str(tmp_path / "run"), str(tmp_path / "archive-run")):
+        check_apart(archives, apart)
+    with pytest.raises(XfmrError, match=r"lies in the archive [^\n]*/archive, which would come to hold"):
+        check_apart(archives, str(tmp_path / run))
+
+
 @pytest.mark.parametrize("argument", ["", "north="])
 def test_an_archive_needs_a_place(argument: str) -> None:
     with pytest.raises(XfmrError, match="--archive"):
@@ -77,7 +99,10 @@ def test_an_archive_needs_a_place(argument: str) -> None:
 
 
 @pytest.mark.parametrize("at_a_time", [1, 3, 5, 100])
-def test_folders_are_listed_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int) -> None:
+@pytest.mark.parametrize("place", ["disk", "object store"])
+def test_folders_are_listed_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, place: str, at_a_time: int
+) -> None:
     """However many levels are opened before the rest is listed at once, every file is found and counted once."""
     monkeypatch.setattr(listing, "_FOLDERS_AT_A_TIME", at_a_time)
     names = [
@@ -86,7 +111,11 @@ def test_folders_are_listed_at_the_same_time(tmp_path: Path, monkeypatch: pytest
         "u1/x.json",
     ]
     write_archive(tmp_path, {name: [b"{}"] for name in names} | {"u2/d0/notes.txt": []})
+    uri = str(tmp_path)
+    if place == "object store":
+        uri = f"{request.getfixturevalue('bucket')}/archive"
+        request.getfixturevalue("object_store").upload(tmp_path, uri)
     counts: list[int] = []
-    listed = list_archive("", str(tmp_path), found=counts.append)
+    listed = list_archive("", uri, found=counts.append)
     assert [file.path for file in listed] == sorted(names)
     assert sum(counts) == len(names)

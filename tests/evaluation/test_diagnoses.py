@@ -91,6 +91,7 @@ def without(*names: str) -> dict[str, Any]:
         ([ROW, ROW | {"score": "high"}], "score"),
         ([ROW, ROW | {"score": None}], "score"),
         ([ROW, ROW | {"score": float("inf")}], "1 rows without a usable score"),
+        ([ROW, ROW | {"record_id": "first"}], "1 rows without a usable record_id"),
     ],
 )
 def test_a_file_that_diagnose_did_not_write(file: Callable[..., str], rows: list[Any], words: str) -> None:
@@ -100,6 +101,12 @@ def test_a_file_that_diagnose_did_not_write(file: Callable[..., str], rows: list
     assert "\n" not in message
     assert "new.jsonl" in message
     assert words in message
+
+
+def test_a_sensor_called_by_a_number_is_still_a_name(file: Callable[..., str]) -> None:
+    labels = pd.DataFrame([{**ROW, "sensor_id": "7", "label": "worn"}])[["fleet", "sensor_id", "data_time", "label"]]
+    labels["data_time"] = pd.to_datetime(labels["data_time"], utc=True)
+    assert judge_against(read_diagnoses(file(ROW | {"sensor_id": 7})), labels)["label"].tolist() == ["worn"]
 
 
 def test_a_file_that_is_not_there_or_no_parquet(tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ def test_many_numbers_are_cut_into_quarters() -> None:
     assert found["25 to 50"] == [*range(26, 51)]
 
 
+@pytest.mark.parametrize("first", [1_000_001, 1_717_372_800])
+def test_numbers_that_are_alike_in_their_first_digits_stay_apart(first: int) -> None:
+    few = grouped([f"{first + i // 2}" for i in range(8)], [i % 2 for i in range(8)])
+    assert list(few.values()) == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    quarters = grouped([f"{first + i}" for i in range(40)], [i % 2 for i in range(40)])
+    assert sorted(row for rows in quarters.values() for row in rows) == [*range(40)]
+
+
 def test_the_severity_of_faults_is_cut_into_quarters_of_the_faults() -> None:
     values = ["0.000"] * 50 + [f"{value / 100:.3f}" for value in range(1, 41)]
     found = grouped(values, [0] * 50 + [1] * 40)

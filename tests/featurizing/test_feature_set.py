@@ -82,6 +82,17 @@ def test_closing_again_changes_nothing(copied: Path, tmp_path: Path) -> None:
     assert run.kept() == FIRST
 
 
+def test_features_that_are_gone_are_made_anew(copied: Path, tmp_path: Path) -> None:
+    """Duplicates, too, are looked for again: the group is whole at first."""
+    run = Run(tmp_path / "run", {"": copied})
+    counts = run.featurize()
+    for info in run.store.files("features"):
+        if info.extension == "parquet":
+            run.store.filesystem.delete_file(info.path)
+            assert run.featurize() == counts
+            assert run.kept() == FIRST
+
+
 def test_appended_files_join_and_the_old_ones_stay(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", fleet_files(minutes=3))
     run = Run(tmp_path / "run", {"": archive})

@@ -55,7 +55,7 @@ def test_switching_back_makes_nothing_anew(run_of: MakeRun, tmp_path: Path, monk
     monkeypatch.setattr("xfmr.featurizing.duplicates.write_rows", Mock(side_effect=AssertionError))
     again = run_of(8192)
     assert {group.name for group in again.plan()} <= set(again.ledger.signed())
-    close(again.store)
+    close(again.store, made_with=again.signals)
     assert lengths(again) == {8192}
     assert under(tmp_path / "run", "features/", "quarantine/", "ledger/") == rows | first
 
@@ -79,9 +79,9 @@ def test_a_switch_killed_while_closing(run_of: MakeRun, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(Store, "write_json", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            close(new.store)
+            close(new.store, made_with=new.signals)
     assert (lengths(old), old.kept()) == ({8192}, kept)
-    assert close(new.store) == counts
+    assert close(new.store, made_with=new.signals) == counts
     assert (lengths(old), old.kept()) == ({4096}, kept)
 
 
@@ -113,7 +113,7 @@ def test_the_other_sets_can_be_removed(run_of: MakeRun, tmp_path: Path, archive:
     run_of(8192).featurize()
     new = run_of(4096)
     new.process(new.plan())
-    close(new.store, only_set=True)
+    close(new.store, made_with=new.signals, only_set=True)
     alone = Run(tmp_path / "alone", {"": archive}, n_samples=4096)
     alone.featurize()
     assert outputs(tmp_path / "run") == outputs(tmp_path / "alone")

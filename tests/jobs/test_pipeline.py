@@ -111,7 +111,7 @@ def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest
     set_aside = pd.DataFrame({"record_id": held_out[:1]})
     for stage in ("pretrain", "detector"):
         models.write_set_aside(stage, models.required_key(stage), set_aside)
-        with pytest.raises(XfmrError, match="^1 records held out for validation or test were trained on"):
+        with pytest.raises(XfmrError, match=r"^1 records held out for validation or test were trained on"):
             finetune(settings)
         models.write_set_aside(stage, models.required_key(stage), set_aside[:0])
 

@@ -12,9 +12,10 @@ from fitted import SENSORS, publish_scores, scores_of
 from xfmr.published import Models
 from xfmr.schema import SCORES
 from xfmr.scores.parts import ScoreParts
-from xfmr.scores.ranges import ScoreRanges, n_ranges
+from xfmr.scores.ranges import ScoreRanges, SensorWriter, n_ranges
 from xfmr.scores.sets import read_scores
 from xfmr.storage import Store
+from xfmr.thresholds import Thresholds
 
 
 @pytest.mark.parametrize("n", [1, 3, 40])
@@ -36,6 +37,16 @@ def test_the_same_sensor_name_in_two_fleets_has_two_files(tmp_path: Path) -> Non
     assert made.n_sensors == 2
     south = pd.read_parquet(tmp_path / "run/scores/fleet=south/sensor_id=s1/scores.parquet")
     assert south["record_id"].tolist() == [100, 101, 102]
+
+
+def test_what_a_person_has_labelled_is_not_asked_for_again(tmp_path: Path) -> None:
+    parts = ScoreParts(Store(str(tmp_path)), "d0", ("a",))
+    parts.write("a", scores_of(SENSORS[:2]))
+    ids = scores_of(SENSORS[:2])["record_id"].to_numpy()
+    ranges, limits = ScoreRanges(parts, 1, forgive_daily=False), Thresholds(-1.0, 0.5, "mad")
+    for labelled in (ids[:0], ids[[0, 3]]):
+        queue = SensorWriter(ranges, parts.run.child("set"), limits, 100, labelled)("0")
+        assert sorted(queue["record_id"].to_pylist()) == sorted(set(ids) - set(labelled))
 
 
 @pytest.mark.parametrize(

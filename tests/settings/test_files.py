@@ -107,6 +107,9 @@ def test_archives_become_absolute(here: Path) -> None:
         (["--epochs"], ["--epochs", "expected one argument"]),
         (["--run", ""], ["--run"]),
         (["--run", "s9://bucket"], ["s9://bucket"]),
+        (["--run", "~nobody-of-this-name/run"], ["~nobody-of-this-name/run: no path"]),
+        (["--run", "r\udcff"], ["not in UTF-8: give it another name"]),
+        (["--seed", "4294967296"], ["--seed", "less than 4294967296"]),
     ],
 )
 def test_a_flag_that_cannot_be_is_named(argv: list[str], words: list[str]) -> None:
@@ -232,6 +235,13 @@ def test_the_run_may_be_named_in_the_config(here: Path) -> None:
     save_settings(read("--seed", "5"))
     (here / "c.yaml").write_text("run: run")
     assert read_settings(Settings, ["--config", "c.yaml"], prog="test").seed == 5
+
+
+@pytest.mark.parametrize("run", ["5", "[a]", "{a: b}"])
+def test_a_run_that_is_no_text(here: Path, run: str) -> None:
+    (here / "c.yaml").write_text(f"run: {run}")
+    with pytest.raises(XfmrError, match=r"^--run: input should be a valid string"):
+        read_settings(Settings, ["--config", "c.yaml"], prog="test")
 
 
 def test_settings_of_one_job_do_not_hinder_the_next(here: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -13,8 +14,8 @@ from xfmr.records import is_record_file
 from xfmr.storage import Store, absolute_uri
 from xfmr.storage.threads import in_threads
 
-# Folders are opened level by level until there are this many, which are then listed at the same time. Below them all
-# levels are listed at once: an object store then answers with a thousand files a request, not with a folder.
+# On an object store folders are opened level by level until there are this many, which are then listed at the same
+# time. Below them all levels are listed at once: it then answers with a thousand files a request, not with a folder.
 _FOLDERS_AT_A_TIME = 256
 
 
@@ -31,7 +32,7 @@ def parse_archives(arguments: Sequence[str]) -> dict[str, str]:
     """Read ``--archive`` values, ``URI`` or ``NAME=URI``, into a mapping of fleet to absolute URI.
 
     Raises:
-        XfmrError: Where two archives have one name, or one of several has none.
+        XfmrError: Where two archives have one name, or none.
     """
     archives: dict[str, str] = {}
     for argument in arguments:
@@ -43,6 +44,22 @@ def parse_archives(arguments: Sequence[str]) -> dict[str, str]:
             raise XfmrError(f"--archive {argument}: two archives need two names, as in --archive north={uri}")
         archives[fleet] = absolute_uri(uri)
     return archives
+
+
+def check_apart(archives: Mapping[str, str], run: str) -> None:
+    """Refuse an archive that a run lies in: the run's own files would be read as records, and more with every job.
+
+    Args:
+        archives: Their URIs by fleet.
+        run: The run's URI, empty where there is none.
+
+    Raises:
+        XfmrError: Naming both.
+    """
+    for uri in archives.values() if run else ():
+        archive, store = Store(uri), Store(run)
+        if archive.filesystem == store.filesystem and f"{store.path()}/".startswith(f"{archive.path()}/"):
+            raise XfmrError(f"run {run} lies in the archive {uri}, which would come to hold its files: move it out")
 
 
 def list_archive(fleet: str, uri: str, *, found: Callable[[int], object] = lambda n_files: None) -> list[ArchiveFile]:
@@ -71,13 +88,26 @@ def list_archive(fleet: str, uri: str, *, found: Callable[[int], object] = lambd
 
 
 def _parts(store: Store) -> Iterator[list[fs.FileInfo]]:
-    """List all that is below a root, part by part."""
-    folders = [""]
-    while 0 < len(folders) < _FOLDERS_AT_A_TIME:
+    """List all that is below a root, part by part; on a disk, what links lead to once."""
+    folders, seen = [""], {os.path.realpath(store.path())}
+    while folders and (store.is_local or len(folders) < _FOLDERS_AT_A_TIME):
         level = [info for part in in_threads(partial(_list, store, recursive=False), folders) for info in part]
         yield level
         folders = [_relative(store, info) for info in level if info.type == fs.FileType.Directory]
+        folders = _unseen(store, folders, seen) if store.is_local else folders
     yield from in_threads(partial(_list, store, recursive=True), folders)
+
+
+def _unseen(store: Store, folders: Sequence[str], seen: set[str]) -> list[str]:
+    """Leave out links to what stands in the archive by its own name, or was seen by another; remember the others."""
+    root, new = os.path.realpath(store.path()), []
+    for folder in sorted(folders):
+        place = os.path.realpath(store.path(folder))
+        within = f"{place}/".startswith(f"{root}/")
+        if place not in seen and (place == f"{root}/{folder}" or not within):
+            seen.add(place)
+            new.append(folder)
+    return new
 
 
 def _relative(store: Store, info: fs.FileInfo) -> str:
@@ -92,5 +122,7 @@ def _list(store: Store, folder: str, *, recursive: bool) -> list[fs.FileInfo]:
         )
         _ = [info.path for info in infos]  # raises where a name is not UTF-8
     except (OSError, UnicodeDecodeError) as error:
-        raise XfmrError(f"cannot list {store.path(folder)}: {str(error).splitlines()[0]}") from error
+        words = str(error).splitlines()[0]
+        remedy = "; rename what is not called in UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise XfmrError(f"cannot list {store.path(folder)}: {words}{remedy}") from error
     return infos

@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 
 from xfmr.errors import XfmrError
 from xfmr.labels import KEY, NORMAL
-from xfmr.schema import DIAGNOSES
+from xfmr.schema import DIAGNOSES, SENSOR_COLUMNS
 from xfmr.storage import Store
 
 
@@ -36,15 +36,16 @@ def read_diagnoses(uri: str) -> pd.DataFrame:
     if missing:
         raise XfmrError(f"{uri}: no column {', '.join(missing)}; give a file that jobs.diagnose wrote")
     times = pd.to_datetime(frame["data_time"], utc=True, errors="coerce", format="ISO8601")
-    scores = pd.to_numeric(frame["score"], errors="coerce")
-    for name, values in (("data_time", times), ("score", scores)):
+    scores, ids = (pd.to_numeric(frame[name], errors="coerce") for name in ("score", "record_id"))
+    for name, values in (("data_time", times), ("score", scores), ("record_id", ids)):
         unusable = values.isna() | values.isin([np.inf, -np.inf])
         if unusable.any():
             raise XfmrError(
                 f"{uri}: {unusable.sum()} rows without a usable {name}; give a file that jobs.diagnose wrote"
             )
-    frame = frame.assign(data_time=times.astype("datetime64[us, UTC]"), score=scores)
+    frame = frame.assign(data_time=times.astype("datetime64[us, UTC]"), score=scores, record_id=ids)
     frame = frame if "fleet" in frame else frame.assign(fleet="")
+    frame = frame.assign(**{name: frame[name].fillna("").astype(str) for name in SENSOR_COLUMNS})
     return frame[[name for name in DIAGNOSES.names if name in frame]]
 
 

@@ -126,10 +126,19 @@ def _named(values: pd.Series[str]) -> Mapping[str, Rows]:
         return _positions(values.to_numpy(str))
     distinct, code = np.unique(numbers, return_inverse=True)
     if len(distinct) <= MAX_NUMBERS:
-        return _members([f"{number:g}" for number in distinct], code)
+        return _members(_written(distinct, digits=6), code)
     edges = np.unique(np.quantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
-    quarters = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+    quarters = [f"{low} to {high}" for low, high in pairwise(_written(edges, digits=4))]
     return _members(quarters, np.searchsorted(edges[1:-1], numbers))
+
+
+def _written(distinct: NDArray[np.float64], *, digits: int) -> list[str]:
+    """Write numbers with as few digits as tell them apart, at least the given ones and at most the 17 of a double."""
+    for n in range(digits, 18):
+        names = [f"{number:.{n}g}" for number in distinct]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def _positions(words: NDArray[np.str_]) -> dict[str, Rows]:

@@ -7,7 +7,7 @@ together with its groups. Closing replaces that file in one piece, so readers se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -154,7 +154,15 @@ def update_plan(
     if write:
         ledger.write_plan(groups, key)
     signed = ledger.signed()
-    return groups, [group for group in groups if group.name not in signed]
+    lost = (signed & {group.name for group in groups}) - _with_features(store)
+    if write:
+        _open_again(store, lost, key)
+    return groups, [group for group in groups if group.name not in signed - lost]
+
+
+def _with_features(store: Store) -> set[str]:
+    """Name the groups whose features are there."""
+    return {info.base_name.removesuffix(".parquet") for info in store.files("features")}
 
 
 def _reopen(store: Store, groups: Sequence[Group], key: str) -> None:
@@ -166,9 +174,14 @@ def _reopen(store: Store, groups: Sequence[Group], key: str) -> None:
     receipts = ledger.receipts(groups)
     rows = in_threads(lambda group: row_count(store, feature_file(group)), receipts)
     shortened = [group for group, n in zip(receipts, rows, strict=True) if n < receipts[group].records]
-    if shortened and _closed(store).get("set") == key:
+    _open_again(store, shortened, key)
+
+
+def _open_again(store: Store, groups: Collection[str], key: str) -> None:
+    """Take back the receipts of groups, and before it what says that a set with them is whole."""
+    if groups and _closed(store).get("set") == key:
         store.remove(SUCCESS)
-    list(in_threads(ledger.revoke, shortened))
+    list(in_threads(Ledger(store).revoke, groups))
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,11 @@ class ScoreParts:
     def planned(cls, features: FeatureSet, detector: str) -> ScoreParts:
         """Name the parts that the features as they are now call for."""
         files = {info.path: f"{info.size} {info.mtime_ns}" for info in features.store.files("features")}
-        versions = {group: files[features.store.path(feature_file(group))] for group in features.groups}
+        groups = features.groups
+        gone = [group for group in groups if features.store.path(feature_file(group)) not in files]
+        if gone:
+            raise XfmrError(f"{features.store.path(feature_file(gone[0]))} is gone: jobs.featurize makes it anew")
+        versions = {group: files[features.store.path(feature_file(group))] for group in groups}
         digests = {group: hashlib.blake2b(text.encode(), digest_size=4) for group, text in versions.items()}
         return cls(features.store, detector, tuple(f"{group}-{digests[group].hexdigest()}" for group in versions))
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from xfmr.labels import review_queue
 from xfmr.schema import SCORES, SENSOR_COLUMNS
@@ -71,18 +72,21 @@ class SensorWriter:
         target: Folder of the set of scores that is being made.
         thresholds: Of all scores.
         review_size: How many records the review queue takes.
+        labelled: Ids of records that a person has labelled already, and that are no part of the queue.
     """
 
     ranges: ScoreRanges
     target: Store
     thresholds: Thresholds
     review_size: int
+    labelled: NDArray[np.int64]
 
     def __call__(self, position: str) -> pa.Table:
         """Write the files of a range; the answer are those of its rows that a person should look at first."""
         rows = with_pseudo_labels(self.ranges.rows(position), self.thresholds)
         list(in_threads(partial(_write_sensor, self.target), _by_sensor(rows)))
-        chosen = review_queue(rows.to_pandas(), upper=self.thresholds.upper, size=self.review_size)
+        open_rows = rows.filter(pa.array(~np.isin(rows["record_id"].to_numpy(), self.labelled)))
+        chosen = review_queue(open_rows.to_pandas(), upper=self.thresholds.upper, size=self.review_size)
         return pa.Table.from_pandas(chosen[SCORES.names], schema=SCORES, preserve_index=False)
 
 

@@ -131,7 +131,7 @@ class ScoreSet:
         facts, queue = self.store.find_json(THRESHOLDS_FILE), self.store.find(QUEUE_FILE)
         kept = None
         if facts and queue and _digest(queue) != facts["queue"]:
-            kept = f"reviewed/{self.key}.csv"
+            kept = f"reviewed/{self.key}-{_digest(queue)}.csv"  # the set may come again, and be filled in otherwise
             self.run.write(kept, queue)
         self.run.remove_folder(f"{_SETS}/{self.key}")
         return self.run.path(kept) if kept else None

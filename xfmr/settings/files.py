@@ -49,7 +49,8 @@ def read_settings(cls: type[S], argv: Sequence[str], *, prog: str, inherit_archi
     try:
         known, _ = first.parse_known_args(argv)
         given = _yaml_file(Path(known.config)) if known.config else {}
-        saved = _saved(known.run or given.get("run"), inherit_archive=inherit_archive)
+        run = known.run or given.get("run")
+        saved = _saved(run if isinstance(run, str) else None, inherit_archive=inherit_archive)
         source = CliSettingsSource[Any](cls, cli_prog_name=prog)
         return CliApp.run(cls, cli_args=list(argv), cli_settings_source=source, **_merged(saved, given))
     except (SettingsError, argparse.ArgumentError) as error:

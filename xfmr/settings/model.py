@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     )
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")
-    seed: int = Field(0, ge=0, description="seed of all random choices")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of all random choices")
     group_bytes: int = Field(100_000_000, ge=1_000_000, description="input bytes processed together")
     leave_out_anomalies: bool = Field(
         False,

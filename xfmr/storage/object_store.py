@@ -34,6 +34,8 @@ def open_filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     """
     try:
         return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(_in_one_request(uri)))
+    except UnicodeEncodeError as error:
+        raise XfmrError(f"{uri!a}: not in UTF-8: give it another name") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise XfmrError(f"{uri}: not a path or URI that can be opened: {line_of(error)}") from error
 

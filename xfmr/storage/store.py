@@ -35,7 +35,10 @@ _UPLOAD_BYTES = 8 * 2**20
 
 def absolute_uri(uri: str) -> str:
     """Return ``uri`` itself where it has a scheme, else the absolute form of the local path."""
-    return uri if "://" in uri else str(Path(uri).expanduser().resolve())
+    try:
+        return uri if "://" in uri else str(Path(uri).expanduser().resolve())
+    except (RuntimeError, OSError) as error:  # no such home, a loop of links
+        raise XfmrError(f"{uri}: no path: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Store:
     def _info(self, name: str) -> fs.FileInfo:
         try:
             return self.filesystem.get_file_info(self.path(name))
-        except OSError as error:
+        except (OSError, pa.ArrowInvalid) as error:
             raise self._failure("look at", name, error) from error
 
     def files(self, name: str = "", *, hidden: bool = False) -> list[fs.FileInfo]:
