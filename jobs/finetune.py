@@ -48,6 +48,8 @@ def finetune(settings: Settings) -> None:
         return
     save_settings(settings)
     say("finetune", f"{settings.labels}: {matched(labels, labelled)}")
+    if left_out := len(labelled) - supervision.n_people:
+        say("finetune", f"{left_out} labels left out: the same signal has another label elsewhere")
     say("finetune", f"{supervision}; encoder of the first of {encoder.n_folds} folds")
     with cluster():
         run = TrainingRun(settings.store, "finetune", key, settings.workers)

@@ -23,6 +23,7 @@ from xfmr.labels import (
     read_labels,
     review_queue,
     split,
+    without_contradictions,
 )
 
 HEADER = "sensor_id,data_time,label\n"
@@ -98,6 +99,12 @@ def test_a_parquet_file_with_values_missing(tmp_path: Path) -> None:
     assert "labels.parquet, line 3: no label" in refusal(str(tmp_path / "labels.parquet"))
     pd.DataFrame({**rows, "label": "worn"}).to_parquet(tmp_path / "labels.parquet")
     assert read_labels(str(tmp_path / "labels.parquet"))["unit"].tolist() == ["t", ""]
+
+
+def test_what_one_signal_is_called_in_two_ways_is_left_out() -> None:
+    rows = labelled(("a", 0, 1), ("b", 0, 1), ("a", 1, 2), ("b", 1, 2), ("c", 0, 3))
+    kept = without_contradictions(rows.assign(label=["normal", "worn", "worn", "worn", "normal"]))
+    assert kept["record_id"].tolist() == [2, 2, 3]
 
 
 def test_labels_of_no_record_are_counted() -> None:

@@ -164,6 +164,13 @@ def test_chances_by_hand() -> None:
     np.testing.assert_allclose(drawing_chance(rows), [1 / 8, 1 / 8, 1 / 4, 1 / 2])
 
 
+def test_a_signal_with_two_labels_is_learned_by_neither(labelled: pd.DataFrame, scores: pd.DataFrame) -> None:
+    twice = labels_of(("a", TRAIN[2], "worn", 10), ("c", TRAIN[3], "normal", 10))
+    supervision = supervise(pd.concat([labelled, twice], ignore_index=True), scores, SETTINGS)
+    assert not (supervision.rows["record_id"] == 10).any()
+    assert supervision.n_people == len(labelled)
+
+
 def test_pseudo_labels_do_not_swamp_people_whatever_they_weigh(labelled: pd.DataFrame, scores: pd.DataFrame) -> None:
     chances = [
         drawing_chance(supervise(labelled, scores, FinetuneSettings(pseudo_weight=weight)).part("train"))

@@ -137,6 +137,16 @@ def match_records(labels: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:
     return found
 
 
+def without_contradictions(labelled: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the records whose signal also stands elsewhere, under another name or time, with another label.
+
+    Args:
+        labelled: What :func:`match_records` gives.
+    """
+    kinds = labelled.groupby("record_id")["label"].transform("nunique")
+    return labelled[kinds == 1].reset_index(drop=True)
+
+
 def part_of(fleet: str, unit: str, data_time: pd.Timestamp) -> Part:
     """Tell which part the labelled records of one sample belong to."""
     text = f"{fleet}\0{unit}\0{data_time.isoformat()}"

@@ -17,7 +17,7 @@ from xfmr.classifier import FaultClassifier
 from xfmr.errors import XfmrError
 from xfmr.featurizing.feature_set import FeatureSet
 from xfmr.inputs.model import ModelInputs
-from xfmr.labels import KEY, NORMAL, check_disjoint, split
+from xfmr.labels import KEY, NORMAL, check_disjoint, split, without_contradictions
 from xfmr.models.checkpoint import StoredModel
 from xfmr.models.inference import run_network
 from xfmr.pretrained import Pretrained
@@ -47,6 +47,11 @@ class Supervision:
         return self.rows[self.rows["part"] == name].reset_index(drop=True)
 
     @property
+    def n_people(self) -> int:
+        """Number of rows that people have labelled."""
+        return int((~self.rows["pseudo"]).sum())
+
+    @property
     def held_out(self) -> NDArray[np.int64]:
         """Ids of the records of validation and test."""
         return self.rows.loc[self.rows["part"] != "train", "record_id"].to_numpy(dtype=np.int64)
@@ -67,13 +72,15 @@ def supervise(labelled: pd.DataFrame, scores: pd.DataFrame, settings: FinetuneSe
     """Put people's labels and pseudo-labels together.
 
     Args:
-        labelled: What :func:`xfmr.labels.match_records` gives.
+        labelled: What :func:`xfmr.labels.match_records` gives; of these, signals that have two labels are left out.
         scores: The run's scores; only rows whose signal no person labelled are used, the surest of each end.
         settings: Weight and number of pseudo-labels.
 
     Raises:
         XfmrError: Where people's labels give no fault type to learn, or no record to validate with.
     """
+    unlabelled = scores[~scores["record_id"].isin(labelled["record_id"])]
+    labelled = without_contradictions(labelled)
     parts = split(labelled)
     classes = tuple(sorted({NORMAL, *labelled["label"]}))
     if set(labelled["label"][parts == "train"]) <= {NORMAL} or not (parts == "validation").any():
@@ -82,7 +89,7 @@ def supervise(labelled: pd.DataFrame, scores: pd.DataFrame, settings: FinetuneSe
             "normal, and some records must fall into validation; label more"
         )
     people = labelled.assign(**{"class": labelled["label"].map(classes.index)}, weight=1.0, pseudo=False, part=parts)
-    pseudo = _pseudo(scores[~scores["record_id"].isin(labelled["record_id"])], settings.max_pseudo_labels // 2)
+    pseudo = _pseudo(unlabelled, settings.max_pseudo_labels // 2)
     known = np.where(pseudo["pseudo_label"] == NORMAL, classes.index(NORMAL), SOME_FAULT)
     pseudo = pseudo.assign(**{"class": known}, weight=settings.pseudo_weight, pseudo=True, part="train")
     rows = pd.concat([people, pseudo])[[*KEY, "record_id", "class", "weight", "pseudo", "part"]]
