@@ -41,7 +41,7 @@ def drop_duplicates(store: Store, names: Sequence[str]) -> int:
 
 def row_count(store: Store, name: str) -> int:
     """Return the number of rows of a Parquet file."""
-    return len(store.read_table(name, ["line"]))
+    return len(store.read_table(name, ["record_id"]))
 
 
 def _hashes(store: Store, name: str) -> NDArray[np.uint64]:
