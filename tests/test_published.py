@@ -69,6 +69,13 @@ def test_a_model_for_other_records_is_refused(models: Models) -> None:
         models.check_signals("pretrain", "k1", SIGNALS | {"record_length": 4096})
 
 
+def test_a_model_of_an_earlier_version_is_refused(models: Models) -> None:
+    models.publish("detector", "k1", b"first", {}, signals=SIGNALS)
+    models.store.remove("models/detector-k1/signals.json")
+    with pytest.raises(XfmrError, match=r"is of an earlier version: run jobs\.fit_detector again$"):
+        models.check_signals("detector", "k1", SIGNALS)
+
+
 def test_what_was_set_aside_is_found_again(models: Models) -> None:
     models.write_set_aside("pretrain", "k1", pd.DataFrame({"record_id": [3, -1], "distance": [0.5, 2.0]}))
     models.publish("pretrain", "k1", b"first", {}, signals=SIGNALS)

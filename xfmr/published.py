@@ -109,7 +109,11 @@ class Models:
         Raises:
             XfmrError: Naming the first setting that differs.
         """
-        made_for = self.store.read_json(_file(stage, key, _SIGNALS_FILE))
+        made_for = self.store.find_json(_file(stage, key, _SIGNALS_FILE))
+        if made_for is None:
+            raise XfmrError(
+                f"{self.store.path(_file(stage, key))} is of an earlier version: run {_JOBS[stage]} again"
+            )
         for name, value in made_for.items():
             if signals.get(name) != value:
                 raise XfmrError(
