@@ -109,17 +109,14 @@ class Models:
         Raises:
             XfmrError: Naming the first setting that differs.
         """
-        made_for = self.store.find_json(_file(stage, key, _SIGNALS_FILE))
+        path, made_for = self.store.path(_file(stage, key)), self.store.find_json(_file(stage, key, _SIGNALS_FILE))
         if made_for is None:
-            raise XfmrError(
-                f"{self.store.path(_file(stage, key))} is of an earlier version: run {_JOBS[stage]} again"
-            )
+            raise XfmrError(f"{path} is of an earlier version: run {_JOBS[stage]} again")
         for name, value in made_for.items():
             if signals.get(name) != value:
                 raise XfmrError(
-                    f"{self.store.path(_file(stage, key))} was made for records of {name} {value}, not "
-                    f"{signals.get(name)}: run {_JOBS[stage]} on the features as they are now, or give "
-                    f"--{name.replace('_', '-')} {value}"
+                    f"{path} was made for records of {name} {value}, not {signals.get(name)}: run {_JOBS[stage]} on "
+                    f"the features as they are now, or give --{name.replace('_', '-')} {value}"
                 )
 
 
