@@ -41,6 +41,7 @@ def test_a_cluster_that_somebody_else_has_started_is_not_joined(tmp_path: Path) 
     assert "cpus: " in words
 
 
+@pytest.mark.slow
 def test_a_node_that_comes_gets_work(tmp_path: Path) -> None:
     with growing_cluster() as (address, add_node):
         argv = [sys.executable, "-c", SAY_WHERE]

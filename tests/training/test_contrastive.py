@@ -70,6 +70,7 @@ def test_one_worker_is_all_workers() -> None:
     assert of_all_workers(values) == (values, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_cluster")
 def test_two_workers_find_what_one_finds(tmp_path: Path, data: Data) -> None:
     """33 records in batches of 16: the last one leaves a worker without any, and a member without any at all."""
