@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from clusters import growing_cluster
 from processes import Command, wait_for
 
