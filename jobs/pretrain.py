@@ -32,7 +32,8 @@ def pretrain(settings: Settings) -> None:
     with cluster_if_named():
         stage_one, options = branch_history(settings), settings.pretrain
     history, epochs = stage_one.history, settings.epochs or options.epochs
-    key = key_of(history.inputs.view, history.digest, settings.seed, epochs, options.model_dump())
+    inputs_of = (history.inputs.view, settings.sample_rate_hz, history.digest)
+    key = key_of(*inputs_of, settings.seed, epochs, options.model_dump())
     models = Models(settings.store)
     if models.is_current(STAGE, key):
         say("pretrain", "skipped, the encoders of these settings and records are there")

@@ -21,7 +21,6 @@ from xfmr.labels import (
     matched,
     part_of,
     read_labels,
-    review_queue,
     split,
     without_contradictions,
 )
@@ -296,30 +295,6 @@ def test_check_disjoint_counts_what_leaked() -> None:
         check_disjoint(np.array([1, 2, 3], np.int64), np.array([3, 2, 9], np.int64))
 
 
-def scores(values: list[float], words: list[str]) -> pd.DataFrame:
-    return pd.DataFrame({"sensor_id": list("abcdefgh")[: len(values)], "score": values, "pseudo_label": words})
-
-
-def test_review_queue_starts_nearest_to_the_threshold() -> None:
-    table = scores([1.0, 4.9, 5.2, 9.0, 4.0], ["normal", "uncertain", "anomaly", "anomaly", "uncertain"])
-    queue = review_queue(table, upper=5.0, size=3)
-    assert queue["sensor_id"].tolist() == ["b", "c", "e"]
-    assert (queue["label"] == "").all()
-    assert queue.columns.tolist() == [*table.columns, "label"]
-    assert "label" not in table
-    assert review_queue(table, upper=5.0, size=100)["sensor_id"].tolist() == ["b", "c", "e", "d"]
-
-
-def test_review_queue_leaves_out_what_is_normal_and_may_be_empty() -> None:
-    assert review_queue(scores([5.0, 5.0], ["normal"] * 2), upper=5.0, size=9).empty
-    assert review_queue(scores([5.0, 5.0], ["anomaly"] * 2), upper=5.0, size=0).empty
-
-
-def test_review_queue_keeps_the_order_of_ties() -> None:
-    table = scores([6.0, 4.0, 6.0, 4.0], ["anomaly", "uncertain"] * 2)
-    assert review_queue(table, upper=5.0, size=3)["sensor_id"].tolist() == ["a", "b", "c"]
-
-
 def test_fleet_is_part_of_the_split_and_the_match(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", fleet_files(minutes=2))
     run = Run(tmp_path / "run", {"north": archive, "south": archive})
@@ -353,8 +328,3 @@ def test_a_comma_behind_the_last_column_moves_none(tmp_path: Path) -> None:
     with pytest.raises(XfmrError) as error:
         read_labels(str(tmp_path / "labels.csv"))
     assert "'data_time': 'normal'" not in str(error.value)
-
-
-def test_review_queue_of_a_table_put_together_from_parts() -> None:
-    table = pd.DataFrame({"score": [1.0, 2.0], "pseudo_label": ["anomaly"] * 2}, index=[0, 0])
-    assert len(review_queue(table, upper=1, size=1)) == 1

@@ -33,8 +33,7 @@ def pretrained_bytes(network: dict[str, Tensor], history: FoldedHistory, objecti
     tensors = {f"member.{name}": tensor for name, tensor in kept.items()} | history.inputs.tensors()
     ids = {"history.record_ids": torch.tensor(history.record_ids)}
     description = {"kind": "encoders", "objective": objective, "shape": history.shape, "folds": history.n_folds}
-    description["history"] = history.digest
-    return to_bytes({**tensors, **ids}, {**description, **history.inputs.description()})
+    return to_bytes({**tensors, **ids}, {**description, "history": history.digest, **history.inputs.description()})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from xfmr.storage import Store
 MODEL_FILE = "model.safetensors"
 _SIGNALS_FILE, _SET_ASIDE_FILE = "signals.json", "set_aside.parquet"
 
-
 # The job that makes a stage's model.
 _JOBS = {"pretrain": "jobs.pretrain", "detector": "jobs.fit_detector", "finetune": "jobs.finetune"}
 
