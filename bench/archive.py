@@ -29,8 +29,8 @@ from bench.processes import Sample, watch
 from jobs.featurize import featurize, rows_of
 from xfmr.archive import list_archive
 from xfmr.archive.ledger import Ledger
-from xfmr.featurizing.feature_set import update_plan
-from xfmr.featurizing.featurizer import GroupFeaturizer
+from xfmr.rows.feature_set import update_plan
+from xfmr.rows.featurizer import GroupFeaturizer
 from xfmr.settings import Settings
 from xfmr.synth import FleetSpec, write_fleet
 

@@ -21,13 +21,13 @@ from jobs.fit_detector import fit_detector
 from jobs.score import score_groups
 from xfmr.cluster import cluster
 from xfmr.features import LOG_SPECTRUM_LENGTH, N_SAMPLES, QUIET_PSD_LENGTH, ZERONE_LENGTH
-from xfmr.featurizing.feature_set import SUCCESS, FeatureSet, feature_file
-from xfmr.featurizing.row_files import write_rows
-from xfmr.published import Models
+from xfmr.rows.feature_set import SUCCESS, FeatureSet, feature_file
+from xfmr.rows.row_files import write_rows
 from xfmr.schema import features_schema, fixed_size_column
 from xfmr.scores.parts import ScoreParts
 from xfmr.settings import Settings
 from xfmr.storage import Store
+from xfmr.storage.models import Models
 
 RECORDS, SENSORS = 200_000, 200
 COLUMNS = ["fleet", "sensor_id", "data_time", "record_id", "flat", "log_spectrum", "zerone", "quiet_psd"]

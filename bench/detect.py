@@ -22,12 +22,12 @@ from sklearn.svm import OneClassSVM
 
 from bench.ours import fit_images, fit_ours
 from xfmr import features
-from xfmr.inputs.model import sensor_keys
-from xfmr.inputs.views import View, spectra
 from xfmr.normal import Standardiser
-from xfmr.normal.harmonics import HARMONIC_COLUMNS
 from xfmr.records import Record, read_records, record_id
 from xfmr.schema import fixed_size_column, to_numpy
+from xfmr.views.hum import HARMONIC_COLUMNS
+from xfmr.views.inputs import sensor_keys
+from xfmr.views.views import View, spectra
 
 RATE_HZ = 8192.0
 SEEDS = (0, 1, 2)

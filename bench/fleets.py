@@ -22,11 +22,11 @@ from bench.detect import PLAIN, Archive, table_of
 from bench.ours import fit_bank_alone
 from xfmr.detectors.bank import BankDetector
 from xfmr.detectors.calibration import Calibration
-from xfmr.inputs.model import record_times
 from xfmr.normal.daytime import DailyProfile
 from xfmr.scores.scoring import beyond_usual
+from xfmr.scores.thresholds import fit_thresholds
 from xfmr.synth import UNIT_FAULTS, Fault, FleetSpec, plan_episodes, sample_signals
-from xfmr.thresholds import fit_thresholds
+from xfmr.views.inputs import record_times
 
 SEEDS = (20, 21, 22, 31, 32, 33, 34, 35, 36)
 UNITS, SENSORS, TIMES, MINUTES = 5, 3, 128, 45

@@ -10,9 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xfmr.models.inference import run_network
-from xfmr.models.losses import reconstruction_loss
-from xfmr.models.networks import (
+from xfmr.networks.encoders import (
     Autoencoder,
     ImageDecoder,
     ImageEncoder,
@@ -21,6 +19,8 @@ from xfmr.models.networks import (
     to_device,
     to_inputs,
 )
+from xfmr.networks.inference import run_network
+from xfmr.networks.losses import reconstruction_loss
 
 SHAPE = (3, 224, 224)
 N_IMAGES = 4096

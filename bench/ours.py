@@ -7,18 +7,14 @@ import pyarrow as pa
 from xfmr.detectors import Detector
 from xfmr.detectors.bank import BankDetector, fit_bank
 from xfmr.detectors.ensemble import EnsembleDetector
-from xfmr.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
-from xfmr.folds import FoldedHistory
-from xfmr.history import History, bank_values, clean_by_view
-from xfmr.inputs.model import ModelInputs, record_times, sensor_keys
-from xfmr.inputs.views import View, spectra
+from xfmr.detectors.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
+from xfmr.detectors.pretrained import Pretrained, pretrained_bytes
+from xfmr.history.clean import History, bank_values, clean_by_view
+from xfmr.history.folds import FoldedHistory
 from xfmr.normal import Standardiser
 from xfmr.normal.cleaning import clean
-from xfmr.normal.harmonics import hum_views
-from xfmr.pretrained import Pretrained, pretrained_bytes
 from xfmr.schema import IDENTITY_COLUMNS
-from xfmr.training.loop import Schedule, train_alone
-from xfmr.training.options import (
+from xfmr.settings.options import (
     DEFAULT_FOLDS,
     EnsembleSettings,
     ImageScale,
@@ -26,7 +22,11 @@ from xfmr.training.options import (
     SvddSettings,
     VaeSettings,
 )
+from xfmr.training.loop import Schedule, train_alone
 from xfmr.training.pretrain import PretrainTask
+from xfmr.views.hum import hum_views
+from xfmr.views.inputs import ModelInputs, record_times, sensor_keys
+from xfmr.views.views import View, spectra
 
 
 def fit_ours(past: pa.Table, *, rate_hz: float, seed: int) -> dict[str, Detector]:

@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from jobs.score import publish
 from xfmr.cluster import cluster, n_cpus
-from xfmr.published import Models
 from xfmr.scores.parts import ScoreParts
 from xfmr.scores.ranges import ScoreRanges, n_ranges
 from xfmr.scores.sets import ScoreSet, read_scores, read_sensor
 from xfmr.settings import Settings
 from xfmr.storage import Store
+from xfmr.storage.models import Models
 
 RECORDS, SENSORS = 500_000, 5_000
 # Of about 100 MB of input.

@@ -26,9 +26,9 @@ import pyarrow as pa
 from bench import plain
 from xfmr import features
 from xfmr.archive import ArchiveFile
-from xfmr.featurizing.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows
-from xfmr.featurizing.row_files import encode_rows
 from xfmr.records import Record, parse_line
+from xfmr.rows.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows
+from xfmr.rows.row_files import encode_rows
 from xfmr.synth import FleetSpec, format_signal, sample_signals
 
 RATE_HZ = 8192.0

@@ -14,11 +14,11 @@ from jobs.command import run_job
 from jobs.groups import list_files, plan, process
 from xfmr.archive import parse_archives
 from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, Instruments, check_output, forgiven, merge, write_output
-from xfmr.featurizing.feature_set import close
 from xfmr.progress import say
-from xfmr.published import key_of
+from xfmr.rows.feature_set import close
 from xfmr.settings import DiagnoseSettings
 from xfmr.storage.lease import sole_driver
+from xfmr.storage.models import key_of
 
 
 def diagnose(settings: DiagnoseSettings) -> None:

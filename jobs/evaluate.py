@@ -14,16 +14,16 @@ import pandas as pd
 
 from jobs.command import run_job
 from xfmr import evaluation
-from xfmr.classifier import FaultClassifier
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import FeatureSet
+from xfmr.evaluation.figures import detection_curves
+from xfmr.faults.classifier import FaultClassifier
 from xfmr.labels import matched, read_labels
 from xfmr.progress import say
-from xfmr.published import Models
-from xfmr.report import detection_curves
+from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.scoring import load_detector
 from xfmr.scores.sets import read_scores
 from xfmr.settings import EvaluateSettings
+from xfmr.storage.models import Models
 
 
 def evaluate(settings: EvaluateSettings) -> None:

@@ -17,9 +17,9 @@ from jobs.groups import list_files, plan, process
 from jobs.preview import show_plan
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import close
-from xfmr.featurizing.featurizer import VALUE_COLUMNS, FeatureRows, GroupFeaturizer
 from xfmr.progress import say
+from xfmr.rows.feature_set import close
+from xfmr.rows.featurizer import VALUE_COLUMNS, FeatureRows, GroupFeaturizer
 from xfmr.settings import FeaturizeSettings, Settings, feature_settings, save_settings
 
 

@@ -14,15 +14,16 @@ import numpy as np
 
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.labels import check_disjoint, match_records, matched, read_labels
-from xfmr.pretrained import STAGE, Pretrained
+from xfmr.detectors.pretrained import STAGE, Pretrained
+from xfmr.faults.split import check_disjoint
+from xfmr.faults.supervision import judge, supervise, train_classifier
+from xfmr.labels import match_records, matched, read_labels
 from xfmr.progress import say
-from xfmr.published import Models, key_of
+from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.scoring import load_detector
 from xfmr.scores.sets import read_scores
 from xfmr.settings import Settings, save_settings
-from xfmr.supervision import judge, supervise, train_classifier
+from xfmr.storage.models import Models, key_of
 from xfmr.training.loop import Schedule
 from xfmr.training.run import TrainingRun
 

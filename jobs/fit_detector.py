@@ -11,14 +11,14 @@ from __future__ import annotations
 import sys
 
 from jobs.command import run_job, sole_job
+from jobs.struck import left_out, struck_ids
 from xfmr.cluster import cluster, cluster_if_named
-from xfmr.detector_plan import plan_detector
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.fitting import Train
+from xfmr.detectors.fitting import Train
+from xfmr.detectors.plan import plan_detector
 from xfmr.progress import say
-from xfmr.published import Models
+from xfmr.rows.feature_set import FeatureSet
 from xfmr.settings import Settings, save_settings
-from xfmr.stage_one import left_out
+from xfmr.storage.models import Models
 from xfmr.training.loop import Data, MakeTask, Schedule, State
 from xfmr.training.run import TrainingRun, fit
 
@@ -28,7 +28,7 @@ def fit_detector(settings: Settings) -> None:
     """Fit the detector asked for and publish it."""
     models = Models(settings.store)
     with cluster_if_named():
-        plan = plan_detector(settings, lambda key: train_on_cluster(settings, key))
+        plan = plan_detector(settings, struck_ids(settings), lambda key: train_on_cluster(settings, key))
     if models.is_current("detector", plan.key):
         say("fit_detector", "skipped, the detector of these settings and records is there")
         return

@@ -11,8 +11,8 @@ from xfmr.archive.ledger import Ledger
 from xfmr.archive.plan import Group, numbered, uncounted
 from xfmr.archive.reading import count_newlines
 from xfmr.cluster import cluster, map_groups
-from xfmr.featurizing.feature_set import FOLDERS, update_plan
 from xfmr.progress import progress, say
+from xfmr.rows.feature_set import FOLDERS, update_plan
 from xfmr.storage import Store
 
 

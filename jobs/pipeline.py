@@ -20,8 +20,8 @@ from jobs.pretrain import pretrain
 from jobs.score import score
 from xfmr.cluster import cluster
 from xfmr.progress import say
-from xfmr.published import Models
 from xfmr.settings import EvaluateSettings, Settings
+from xfmr.storage.models import Models
 
 
 @sole_job

@@ -14,14 +14,15 @@ import sys
 from functools import partial
 
 from jobs.command import run_job, sole_job
+from jobs.struck import struck_ids
 from xfmr.cluster import cluster, cluster_if_named
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.fitting import fit_encoders
-from xfmr.pretrained import STAGE
+from xfmr.detectors.fitting import fit_encoders
+from xfmr.detectors.pretrained import STAGE
+from xfmr.history.of_run import branch_history
 from xfmr.progress import say
-from xfmr.published import Models, key_of
+from xfmr.rows.feature_set import FeatureSet
 from xfmr.settings import Settings, save_settings
-from xfmr.stage_one import branch_history
+from xfmr.storage.models import Models, key_of
 from xfmr.training.loop import Schedule
 from xfmr.training.run import TrainingRun, fit
 
@@ -30,7 +31,7 @@ from xfmr.training.run import TrainingRun, fit
 def pretrain(settings: Settings) -> None:
     """Train the encoders of the branch and publish them."""
     with cluster_if_named():
-        stage_one, options = branch_history(settings), settings.pretrain
+        stage_one, options = branch_history(settings, struck_ids(settings)), settings.pretrain
     history, epochs = stage_one.history, settings.epochs or options.epochs
     inputs_of = (history.inputs.view, settings.sample_rate_hz, history.digest)
     key = key_of(*inputs_of, settings.seed, epochs, options.model_dump())

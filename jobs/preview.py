@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 
 from jobs.groups import list_files
 from xfmr.archive.plan import plan_groups
-from xfmr.featurizing.estimate import Estimate, duration, estimate
-from xfmr.featurizing.feature_set import update_plan
-from xfmr.featurizing.featurizer import FeatureRows
 from xfmr.progress import say
+from xfmr.rows.estimate import Estimate, duration, estimate
+from xfmr.rows.feature_set import update_plan
+from xfmr.rows.featurizer import FeatureRows
 from xfmr.settings import Settings
 
 

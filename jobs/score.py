@@ -14,17 +14,18 @@ import pyarrow as pa
 
 from jobs.command import run_job, sole_job
 from xfmr.cluster import cluster, map_groups, n_cpus
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.history import RecordIds
-from xfmr.labels import KEY, labelled_ids, review_queue
+from xfmr.evaluation.figures import score_distribution
+from xfmr.labels import labelled_ids
 from xfmr.progress import progress, say
-from xfmr.published import Models, key_of
-from xfmr.report import score_distribution
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.schema import KEY, RecordIds
 from xfmr.scores.parts import GroupScorer, ScoreParts, group_of
 from xfmr.scores.ranges import ScoreRanges, SensorWriter, n_ranges
+from xfmr.scores.review import review_queue
 from xfmr.scores.scoring import counts_of, load_detector, thresholds_of_run
 from xfmr.scores.sets import FIGURE_FILE, ScoreSet
 from xfmr.settings import Settings, save_settings
+from xfmr.storage.models import Models, key_of
 
 
 @sole_job

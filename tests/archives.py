@@ -14,8 +14,8 @@ from xfmr.archive import ArchiveFile, list_archive
 from xfmr.archive.ledger import Ledger
 from xfmr.archive.plan import Group, numbered, uncounted
 from xfmr.archive.reading import count_newlines
-from xfmr.featurizing.feature_set import Counts, FeatureSet, close, quarantine_file, update_plan
-from xfmr.featurizing.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.rows.feature_set import Counts, FeatureSet, close, quarantine_file, update_plan
+from xfmr.rows.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.storage import Store
 
 SAMPLE_RATE_HZ = 8192.0

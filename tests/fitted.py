@@ -9,20 +9,20 @@ import pyarrow as pa
 import torch
 from archives import Run, time_at
 
-from xfmr.classifier import FaultClassifier
 from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.deep import DeepDetector
-from xfmr.inputs.model import ModelInputs, sensor_keys
-from xfmr.inputs.views import View, spectra
-from xfmr.models.members import SphereDistance
-from xfmr.models.networks import EMBEDDING_SIZE, Classifier, build_encoder
-from xfmr.published import Models
+from xfmr.faults.classifier import FaultClassifier
+from xfmr.networks.encoders import EMBEDDING_SIZE, Classifier, build_encoder
+from xfmr.networks.members import SphereDistance
 from xfmr.schema import LOG_SPECTRUM_SIZE, SCORES
 from xfmr.scores.parts import ScoreParts
 from xfmr.scores.ranges import ScoreRanges, SensorWriter
 from xfmr.scores.sets import ScoreSet
+from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
-from xfmr.thresholds import Thresholds
+from xfmr.storage.models import Models
+from xfmr.views.inputs import ModelInputs, sensor_keys
+from xfmr.views.views import View, spectra
 
 SHAPE = (LOG_SPECTRUM_SIZE,)
 HISTORY = np.array([-2, 1])

@@ -14,10 +14,10 @@ from xfmr.archive import list_archive
 from xfmr.diagnosis import GroupDiagnoser, Instruments, check_output, forgiven, merge, write_output
 from xfmr.errors import XfmrError
 from xfmr.evaluation import read_diagnoses
-from xfmr.featurizing.feature_set import close, update_plan
-from xfmr.published import Models
+from xfmr.rows.feature_set import close, update_plan
 from xfmr.schema import DIAGNOSES, LOG_SPECTRUM_SIZE
-from xfmr.thresholds import Thresholds
+from xfmr.scores.thresholds import Thresholds
+from xfmr.storage.models import Models
 
 SENSORS = ["s2", "变压器/1", "../a"]
 

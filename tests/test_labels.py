@@ -1,34 +1,20 @@
-"""People's labels: what is refused, who is held out, and that what is held out stays out."""
+"""People's labels: what is read, what is refused, and which records they are of."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from archives import START, Run, fleet_files, line, time_at, write_archive
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from archives import START, Run, fleet_files, time_at, write_archive
+from labelled import COLUMNS, all_labels, labelled, split_run
 
 from xfmr.errors import XfmrError
-from xfmr.labels import (
-    Part,
-    check_disjoint,
-    held_out_ids,
-    match_records,
-    matched,
-    part_of,
-    read_labels,
-    split,
-    without_contradictions,
-)
+from xfmr.labels import match_records, matched, read_labels
+from xfmr.schema import KEY
 
 HEADER = "sensor_id,data_time,label\n"
 TIME = "2024-03-01T08:00:00Z"
-KEY = ["fleet", "sensor_id", "data_time"]
-COLUMNS = [*KEY, "unit", "label"]
 
 
 @pytest.fixture
@@ -40,24 +26,16 @@ def labels_file(tmp_path: Path) -> Callable[[str], str]:
     return write
 
 
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return split_run(tmp_path)
+
+
 def refusal(uri: str) -> str:
     with pytest.raises(XfmrError) as error:
         read_labels(uri)
     assert "\n" not in str(error.value)
     return str(error.value)
-
-
-def minutes_of(part: Part, *, fleet: str = "", unit: str = "") -> list[int]:
-    """Return those of the first 100 minutes whose samples belong to a part."""
-    return [minute for minute in range(100) if part_of(fleet, unit, pd.Timestamp(time_at(minute))) == part]
-
-
-def labelled(*rows: tuple[str, int, int]) -> pd.DataFrame:
-    """Make what match_records gives of sensors, minutes and record ids."""
-    return pd.DataFrame(
-        [("", sensor, pd.Timestamp(time_at(minute)), "", "normal", record) for sensor, minute, record in rows],
-        columns=[*COLUMNS, "record_id"],
-    )
 
 
 def test_read_csv(labels_file: Callable[[str], str]) -> None:
@@ -98,12 +76,6 @@ def test_a_parquet_file_with_values_missing(tmp_path: Path) -> None:
     assert "labels.parquet, line 3: no label" in refusal(str(tmp_path / "labels.parquet"))
     pd.DataFrame({**rows, "label": "worn"}).to_parquet(tmp_path / "labels.parquet")
     assert read_labels(str(tmp_path / "labels.parquet"))["unit"].tolist() == ["t", ""]
-
-
-def test_what_one_signal_is_called_in_two_ways_is_left_out() -> None:
-    rows = labelled(("a", 0, 1), ("b", 0, 1), ("a", 1, 2), ("b", 1, 2), ("c", 0, 3))
-    kept = without_contradictions(rows.assign(label=["normal", "worn", "worn", "worn", "normal"]))
-    assert kept["record_id"].tolist() == [2, 2, 3]
 
 
 def test_labels_of_no_record_are_counted() -> None:
@@ -168,88 +140,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "cannot read" in refusal(str(tmp_path))
 
 
-def test_parts_never_change() -> None:
-    """Pinned: a release that split otherwise would train on what earlier ones held out."""
-    assert minutes_of("test")[:5] == [11, 15, 21, 25, 33]
-    assert minutes_of("validation")[:5] == [7, 19, 34, 38, 43]
-    assert minutes_of("test", fleet="north", unit="T1")[:5] == [2, 7, 19, 25, 33]
-
-
-def test_shares_of_the_parts() -> None:
-    parts = pd.Series([part_of("", "", pd.Timestamp(START + timedelta(minutes=2 * i))) for i in range(5000)])
-    shares = parts.value_counts(normalize=True)
-    assert shares["test"] == pytest.approx(0.15, abs=0.02)
-    assert shares["validation"] == pytest.approx(0.15, abs=0.02)
-
-
-def test_the_resolution_of_a_time_does_not_matter() -> None:
-    for minute in range(20):
-        time = pd.Timestamp(time_at(minute))
-        assert {part_of("", "", time.as_unit(unit)) for unit in ("s", "us", "ns")} == {part_of("", "", time)}
-
-
-def test_all_sensors_of_a_sample_fall_in_one_part() -> None:
-    rows = [(sensor, minute, 10 * minute + i) for minute in range(50) for i, sensor in enumerate("abc")]
-    table = labelled(*rows)
-    parts = split(table)
-    assert set(parts) == {"train", "validation", "test"}
-    assert parts.groupby(table["data_time"]).nunique().max() == 1
-
-
-def test_added_labels_change_no_part() -> None:
-    rows = [("a", minute, minute) for minute in range(0, 60, 2)]
-    more = [("b", minute, 100 + minute) for minute in range(60)]
-    before = split(labelled(*rows))
-    assert split(labelled(*rows, *more))[: len(rows)].tolist() == before.tolist()
-    shuffled = labelled(*rows).sample(frac=1, random_state=1)
-    assert split(shuffled).sort_index().tolist() == before.tolist()
-
-
-def test_copies_of_a_held_out_signal_are_held_out_with_it() -> None:
-    train, test, validation = (minutes_of(part) for part in ("train", "test", "validation"))
-    table = labelled(
-        ("a", test[0], 1),
-        ("b", train[0], 1),  # another sensor and time
-        ("a", validation[0], 2),
-        ("a", train[1], 2),  # another time
-        ("a", train[2], 3),
-        ("b", train[2], 4),
-    )
-    assert split(table).tolist() == ["test", "test", "validation", "validation", "train", "train"]
-
-
-@given(
-    rows=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 99), st.integers(0, 8)), min_size=1, max_size=40)
-)
-@settings(max_examples=60, deadline=None)
-def test_no_signal_is_in_two_parts(rows: list[tuple[str, int, int]]) -> None:
-    table = labelled(*rows)
-    parts = split(table)
-    assert parts.groupby(table["record_id"]).nunique().max() == 1
-    by_time = [part_of("", "", time) for time in table["data_time"]]
-    # Nothing comes back into training.
-    assert all(now != "train" for now, before in zip(parts, by_time, strict=True) if before != "train")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """A hundred minutes are too many: one labelled sample of each part, and a copy of the test signal."""
-    train, test, validation = (minutes_of(part)[0] for part in ("train", "test", "validation"))
-    lines = [
-        *(line("s1", train, 1), line("s2", train, 2)),
-        *(line("s1", test, 3), line("s2", test, 4)),
-        line("s1", validation, 5),
-        line("copy", train, 3),
-    ]
-    run = Run(tmp_path / "run", {"": write_archive(tmp_path / "archive", {"a.jsonl": lines})})
-    run.featurize()
-    return run
-
-
-def all_labels(run: Run) -> pd.DataFrame:
-    return pd.DataFrame(run.table().to_pandas()[KEY].assign(unit="", label="normal"))
-
-
 def test_match_records_finds_what_is_there(run: Run) -> None:
     labels = all_labels(run).iloc[::-1]
     stranger = labels.iloc[[0]].assign(sensor_id="stranger")
@@ -267,32 +157,6 @@ def test_match_records_finds_what_is_there(run: Run) -> None:
 def test_no_label_of_this_run(run: Run, change: dict[str, Any]) -> None:
     with pytest.raises(XfmrError, match="no label is of a record in this run"):
         match_records(all_labels(run).assign(**change), run.features)
-
-
-def test_held_out_ids_are_bare_numbers(run: Run) -> None:
-    labels = all_labels(run)
-    ids = held_out_ids(labels, run.features)
-    assert isinstance(ids, np.ndarray)
-    assert ids.dtype == np.int64
-    assert ids.ndim == 1
-    # Two records of the test sample, one of the validation sample; the copy has an id of these.
-    assert len(ids) == 3
-    relabelled = held_out_ids(labels.assign(label="worn"), run.features)
-    np.testing.assert_array_equal(relabelled, ids)
-
-
-def test_what_is_held_out_and_what_is_trained_on_share_nothing(run: Run) -> None:
-    table = match_records(all_labels(run), run.features)
-    training = table["record_id"][split(table) == "train"].to_numpy()
-    assert len(training) == 2
-    check_disjoint(training, held_out_ids(all_labels(run), run.features))
-
-
-def test_check_disjoint_counts_what_leaked() -> None:
-    check_disjoint(np.array([1, 2, 2], np.int64), np.array([3], np.int64))
-    check_disjoint(np.empty(0, np.int64), np.array([3], np.int64))
-    with pytest.raises(XfmrError, match=r"^2 records held out .* were trained on"):
-        check_disjoint(np.array([1, 2, 3], np.int64), np.array([3, 2, 9], np.int64))
 
 
 def test_fleet_is_part_of_the_split_and_the_match(tmp_path: Path) -> None:

@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from xfmr.classifier import FaultClassifier
 from xfmr.detectors import detector_from_bytes
 from xfmr.errors import XfmrError
+from xfmr.faults.classifier import FaultClassifier
 from xfmr.features import N_SAMPLES
-from xfmr.featurizing.feature_set import FeatureSet, signals_of
-from xfmr.featurizing.featurizer import Batch, FeatureRows, GroupFeaturizer
-from xfmr.published import Models
+from xfmr.rows.feature_set import FeatureSet, signals_of
+from xfmr.rows.featurizer import Batch, FeatureRows, GroupFeaturizer
 from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS
 from xfmr.scores.scoring import beyond_usual, with_pseudo_labels
 from xfmr.scores.sets import ScoreSet, read_current
+from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
-from xfmr.thresholds import Thresholds
+from xfmr.storage.models import Models
 
 # What a diagnosed record keeps of its features: evaluate fits its baselines on them.
 KEPT_COLUMNS = ["flat", "log_spectrum"]

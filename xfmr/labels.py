@@ -1,36 +1,22 @@
-"""People's labels: the table, who may train on what, pseudo-labels' review queue.
-
-Which labelled records are for training, validation and test follows from a hash of fleet, unit and time alone: all
-sensors of one sample fall in the same part, and a part does not change when labels are added. Whatever is held out
-is struck from every training set, stage one's included, together with every copy of the same signal.
-"""
+"""People's labels: the table, and the records of a run that it names."""
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from io import BytesIO
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.history import RecordIds
-from xfmr.schema import DIAGNOSES
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.schema import DIAGNOSES, KEY, NORMAL, RecordIds
 from xfmr.storage import Store
 
-NORMAL = "normal"
-KEY = ["fleet", "sensor_id", "data_time"]
 # Stands before the name of a further column of the labels, so that a name can be any.
 CONDITION = "condition: "
 _NAMED = [*KEY, "unit", "label"]
-
-Part = Literal["train", "validation", "test"]
-_HELD_OUT_PERCENT: dict[Part, int] = {"test": 15, "validation": 15}
 
 
 def read_labels(uri: str, *, conditions: bool = False) -> pd.DataFrame:
@@ -135,81 +121,3 @@ def match_records(labels: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:
     if found.empty:
         raise XfmrError("no label is of a record in this run: compare sensor_id and data_time of labels and archive")
     return found
-
-
-def without_contradictions(labelled: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the records whose signal also stands elsewhere, under another name or time, with another label.
-
-    Args:
-        labelled: What :func:`match_records` gives.
-    """
-    kinds = labelled.groupby("record_id")["label"].transform("nunique")
-    return labelled[kinds == 1].reset_index(drop=True)
-
-
-def part_of(fleet: str, unit: str, data_time: pd.Timestamp) -> Part:
-    """Tell which part the labelled records of one sample belong to."""
-    text = f"{fleet}\0{unit}\0{data_time.isoformat()}"
-    percent = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") % 100
-    edge = 0
-    for part, share in _HELD_OUT_PERCENT.items():
-        edge += share
-        if percent < edge:
-            return part
-    return "train"
-
-
-def split(labelled: pd.DataFrame) -> pd.Series[str]:
-    """Return the part of each labelled record.
-
-    A training record whose signal is also held out, under another name or time, is held out with it.
-
-    Args:
-        labelled: What :func:`match_records` gives.
-    """
-    samples = zip(labelled["fleet"], labelled["unit"], labelled["data_time"], strict=True)
-    parts = pd.Series([part_of(*sample) for sample in samples], labelled.index, dtype=str)
-    for held_out in ("validation", "test"):
-        copies = labelled["record_id"].isin(labelled["record_id"][parts == held_out])
-        parts[copies] = held_out
-    return parts
-
-
-def held_out_ids(labels: pd.DataFrame, features: FeatureSet) -> RecordIds:
-    """Return the ids of the records held out for validation and test, and no word of what they are labelled.
-
-    This is all that stage one ever learns of a labels file.
-    """
-    labelled = match_records(labels, features)
-    ids: RecordIds = np.unique(labelled["record_id"][split(labelled) != "train"].to_numpy(dtype=np.int64))
-    return ids
-
-
-def check_disjoint(training: NDArray[np.int64], held_out: NDArray[np.int64]) -> None:
-    """Refuse a training set that holds a held-out record.
-
-    Raises:
-        XfmrError: With the number of records that leaked.
-    """
-    leaked = np.intersect1d(training, held_out)
-    if len(leaked):
-        raise XfmrError(
-            f"{len(leaked)} records held out for validation or test were trained on: run jobs.pretrain and "
-            "jobs.fit_detector again with the same --labels"
-        )
-
-
-def review_queue(scores: pd.DataFrame, *, upper: float, size: int) -> pd.DataFrame:
-    """Choose the records from which a person's label would teach most: those nearest to the upper threshold.
-
-    Args:
-        scores: Columns of :data:`xfmr.schema.SCORES`.
-        upper: Threshold from which a score is an anomaly.
-        size: The most to choose.
-
-    Returns:
-        Rows of ``scores`` with an empty column ``label``, the nearest first.
-    """
-    candidates = scores[scores["pseudo_label"] != NORMAL]
-    nearest = (candidates["score"] - upper).abs().to_numpy().argsort(kind="stable")[:size]
-    return candidates.iloc[nearest].assign(label="")

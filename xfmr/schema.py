@@ -5,6 +5,7 @@ A transformer's sensor is named by ``fleet`` and ``sensor_id`` together; ``fleet
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +31,21 @@ _IDENTITY = [
 
 IDENTITY_COLUMNS = [field.name for field in _IDENTITY]
 SENSOR_COLUMNS = ["fleet", "sensor_id"]
+KEY = [*SENSOR_COLUMNS, "data_time"]
+"""Columns that name a record: one sensor, one time."""
+
+NORMAL = "normal"
+"""The label of a healthy record; any other is a fault type."""
+
+RecordIds = NDArray[np.int64]
+
+
+class PseudoLabel(StrEnum):
+    """What a score alone says of a record."""
+
+    NORMAL = "normal"
+    UNCERTAIN = "uncertain"
+    ANOMALY = "anomaly"
 
 
 def path_segment(identity: str) -> str:

@@ -12,12 +12,12 @@ from xfmr.detectors import detector_from_bytes
 from xfmr.detectors.bank import BankDetector, fit_bank
 from xfmr.detectors.known import Rows
 from xfmr.errors import XfmrError
-from xfmr.history import CleanHistory, History, bank_values, clean_by_view
-from xfmr.inputs.model import record_times, sensor_keys
-from xfmr.models.checkpoint import from_bytes, to_bytes
+from xfmr.history.clean import CleanHistory, History, bank_values, clean_by_view
+from xfmr.networks.checkpoint import from_bytes, to_bytes
 from xfmr.normal.daytime import DailyProfile
-from xfmr.normal.harmonics import HARMONIC_COLUMNS, hum_views
 from xfmr.schema import fixed_size_column
+from xfmr.views.hum import HARMONIC_COLUMNS, hum_views
+from xfmr.views.inputs import record_times, sensor_keys
 
 RATE_HZ = 8192.0
 SENSORS = ("s1", "s2")

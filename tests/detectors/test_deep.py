@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from xfmr.detectors import detector_from_bytes
 from xfmr.detectors.deep import DeepDetector
 from xfmr.errors import XfmrError
-from xfmr.folds import FoldedHistory
-from xfmr.history import History
-from xfmr.inputs.model import ModelInputs, sensor_keys
-from xfmr.inputs.views import View
-from xfmr.models.members import ReconstructionError, SphereDistance, build_member
-from xfmr.models.networks import build_encoder
+from xfmr.history.clean import History
+from xfmr.history.folds import FoldedHistory
+from xfmr.networks.encoders import build_encoder
+from xfmr.networks.members import ReconstructionError, SphereDistance, build_member
 from xfmr.normal import level_free
 from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
+from xfmr.views.inputs import ModelInputs, sensor_keys
+from xfmr.views.views import View
 
 SENSORS = (("", "变压器-1"), ("", "s2"))
 SHAPE = (LOG_SPECTRUM_SIZE,)

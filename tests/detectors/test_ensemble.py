@@ -10,10 +10,10 @@ from fitted import detector
 from xfmr.detectors import Detector, detector_from_bytes
 from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.errors import XfmrError
-from xfmr.inputs.model import ModelInputs
-from xfmr.inputs.views import View
 from xfmr.normal import Standardiser
 from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
+from xfmr.views.inputs import ModelInputs
+from xfmr.views.views import View
 
 
 @dataclass(frozen=True)

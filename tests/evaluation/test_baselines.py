@@ -12,7 +12,7 @@ from xfmr.errors import XfmrError
 from xfmr.evaluation import Baselines
 from xfmr.evaluation.baselines import BASELINES, held_out_scores
 from xfmr.features import N_SAMPLES
-from xfmr.thresholds import fit_thresholds
+from xfmr.scores.thresholds import fit_thresholds
 
 
 def noise(seed: int, *, rumbling: bool = False) -> list[float]:

@@ -23,9 +23,9 @@ from jobs.fit_detector import fit_detector
 from jobs.pipeline import pipeline
 from jobs.pretrain import pretrain
 from jobs.score import score
-from xfmr.published import Models
 from xfmr.scores.sets import CURRENT, read_scores
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
+from xfmr.storage.models import Models
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 JOBS: dict[str, tuple[Callable[[Any], None], type[Settings]]] = {

@@ -15,12 +15,12 @@ from jobs.pretrain import pretrain
 from xfmr.detectors.deep import DeepDetector
 from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.errors import XfmrError
-from xfmr.published import Models
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import Settings
-from xfmr.training.combinations import DETECTORS
+from xfmr.settings.combinations import DETECTORS
+from xfmr.settings.options import Branch, DetectorKind, Objective
+from xfmr.storage.models import Models
 from xfmr.training.loop import train_alone
-from xfmr.training.options import Branch, DetectorKind, Objective
 
 COLUMNS = ("signal", "zerone", "log_spectrum", "quiet_psd", "cwt", "stft")
 N_RECORDS = 24

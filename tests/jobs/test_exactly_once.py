@@ -17,7 +17,7 @@ from disks import SmallDisk
 from processes import Command, featurize_command, outputs, wait_for
 
 from jobs.groups import process
-from xfmr.featurizing.feature_set import close
+from xfmr.rows.feature_set import close
 
 N_KILLS = 20
 N_GROUPS = 40

@@ -13,8 +13,8 @@ from jobs.groups import process
 from xfmr.archive import ArchiveFile
 from xfmr.archive.plan import Group
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import SUCCESS, Counts, FeatureSet
-from xfmr.featurizing.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.rows.feature_set import SUCCESS, Counts, FeatureSet
+from xfmr.rows.featurizer import FeatureRows, GroupFeaturizer
 from xfmr.settings import SETTINGS_FILE, FeaturizeSettings, Settings
 from xfmr.storage import Store
 

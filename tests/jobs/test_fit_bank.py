@@ -8,10 +8,11 @@ from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_arch
 
 from jobs.fit_detector import fit_detector
 from xfmr.detectors.bank import BankDetector
-from xfmr.labels import held_out_ids, read_labels
-from xfmr.normal.harmonics import HARMONIC_COLUMNS
+from xfmr.faults.split import held_out_ids
+from xfmr.labels import read_labels
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import Settings
+from xfmr.views.hum import HARMONIC_COLUMNS
 
 COLUMNS = ("signal", *HARMONIC_COLUMNS)
 

@@ -11,8 +11,8 @@ from processes import Command, featurize_command, wait_for
 from s3 import ObjectStore
 
 from xfmr.evaluation import read_diagnoses
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.featurizing.featurizer import VALUE_COLUMNS
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.featurizer import VALUE_COLUMNS
 from xfmr.scores.sets import read_scores
 from xfmr.storage import Store
 from xfmr.storage.lease import LEASE

@@ -13,13 +13,14 @@ from jobs.evaluate import evaluate
 from jobs.finetune import finetune
 from jobs.pipeline import pipeline
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.labels import held_out_ids, read_labels
-from xfmr.published import Models
+from xfmr.faults.split import held_out_ids
+from xfmr.labels import read_labels
+from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
+from xfmr.settings.options import Branch, FinetuneSettings, PretrainSettings, SvddSettings
+from xfmr.storage.models import Models
 from xfmr.synth import FleetSpec, write_fleet
-from xfmr.training.options import Branch, FinetuneSettings, PretrainSettings, SvddSettings
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 

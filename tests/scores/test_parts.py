@@ -10,9 +10,9 @@ from archives import Run, fleet_files, line, write_archive
 from fitted import detector, inputs_of, publish_detector, scores_of
 
 from xfmr.errors import XfmrError
-from xfmr.published import Models
 from xfmr.scores.parts import GroupScorer, ScoreParts
 from xfmr.storage import Store
+from xfmr.storage.models import Models
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pytest
 from archives import SIGNALS
 from fitted import SENSORS, publish_scores, scores_of
 
-from xfmr.published import Models
 from xfmr.schema import SCORES
 from xfmr.scores.parts import ScoreParts
 from xfmr.scores.ranges import ScoreRanges, SensorWriter, n_ranges
 from xfmr.scores.sets import read_scores
+from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
-from xfmr.thresholds import Thresholds
+from xfmr.storage.models import Models
 
 
 @pytest.mark.parametrize("n", [1, 3, 40])

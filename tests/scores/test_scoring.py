@@ -11,7 +11,7 @@ from scipy import stats
 
 from xfmr.errors import XfmrError
 from xfmr.scores.scoring import load_detector, thresholds_of, thresholds_of_run, with_pseudo_labels
-from xfmr.thresholds import Method, Thresholds
+from xfmr.scores.thresholds import Method, Thresholds
 
 
 def test_too_few_scores_for_thresholds_are_an_error_of_one_line() -> None:

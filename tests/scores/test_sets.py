@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xfmr.errors import XfmrError
-from xfmr.published import Models
 from xfmr.records.fields import sensor_id_of
 from xfmr.records.model import UnusableError
 from xfmr.schema import SCORES
@@ -31,8 +30,9 @@ from xfmr.scores.sets import (
     read_thresholds,
     sensor_file,
 )
+from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
-from xfmr.thresholds import Thresholds
+from xfmr.storage.models import Models
 
 OLD, NEW = [("", "s1"), ("", "s2")], [("", "s2"), ("", "s3"), ("", "s4")]
 NAMES = ("scores", "thresholds.json", "review", "score_distribution.png")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from xfmr.models.networks import build_encoder
+from xfmr.networks.encoders import build_encoder
 from xfmr.training.finetune import FinetuneTask, macro_f1_of
 from xfmr.training.loop import Data, Worker
 

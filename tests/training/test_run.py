@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from xfmr.errors import XfmrError
-from xfmr.models.networks import build_encoder
+from xfmr.networks.encoders import build_encoder
 from xfmr.storage import Store
 from xfmr.training import loop
 from xfmr.training.loop import Data, Schedule, train_alone

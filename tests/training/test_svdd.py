@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from xfmr.errors import XfmrError
-from xfmr.models.networks import build_encoder
+from xfmr.networks.encoders import build_encoder
 from xfmr.training.loop import Data, Schedule, Worker
 from xfmr.training.svdd import SvddTask, away_from_zero, default_learning_rate
 

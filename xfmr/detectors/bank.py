@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.known import KnownView, Rows, learn_view
-from xfmr.history import CleanHistory
-from xfmr.inputs.model import record_times, sensor_keys
-from xfmr.models.checkpoint import StoredModel, to_bytes
+from xfmr.history.clean import CleanHistory
+from xfmr.networks.checkpoint import StoredModel, to_bytes
 from xfmr.normal import SensorKey, as_sensors, rows_by_key
-from xfmr.normal.harmonics import HARMONIC_COLUMNS, hum_views
-from xfmr.normal.knocks import knock_ratio
 from xfmr.normal.neighbours import BANK_SIZE, thinned
 from xfmr.schema import to_numpy
+from xfmr.views.hum import HARMONIC_COLUMNS, hum_views
+from xfmr.views.inputs import record_times, sensor_keys
+from xfmr.views.knocks import knock_ratio
 
 # Sigmas of its sensor's history by which a record's loudest part stands out where there is a knock. On nine fleets of
 # bench.fleets healthy records reach 4.2 of them, those with a tap changer in them 7 to 50; with any limit from 3 to 8
@@ -119,7 +119,7 @@ def fit_bank(clean: CleanHistory, *, mains_hz: float, sample_rate_hz: float, siz
     """Fit a bank to a history.
 
     Args:
-        clean: What :func:`xfmr.history.load_bank_history` gives for :func:`xfmr.normal.harmonics.hum_views`.
+        clean: What :func:`xfmr.history.clean.load_bank_history` gives for :func:`xfmr.views.hum.hum_views`.
         mains_hz: Mains frequency in Hz.
         sample_rate_hz: Sampling rate in Hz.
         size: Records that the bank keeps, shared out over the sensors; of each at least 10 and at most 1000.
@@ -141,7 +141,7 @@ def fit_bank(clean: CleanHistory, *, mains_hz: float, sample_rate_hz: float, siz
 
 
 def _is_knocked(knocks: Calibration, ratio: NDArray[np.float64], keys: Sequence[SensorKey]) -> NDArray[np.bool_]:
-    """Say which records have a knock in them, by their :func:`xfmr.normal.knocks.knock_ratio`, (n,): (n,)."""
+    """Say which records have a knock in them, by their :func:`xfmr.views.knocks.knock_ratio`, (n,): (n,)."""
     knocked: NDArray[np.bool_] = knocks.apply(ratio, keys) > KNOCK_SIGMAS
     return knocked
 

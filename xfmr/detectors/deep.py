@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xfmr.detectors.calibration import Calibration
-from xfmr.folds import FoldedHistory
-from xfmr.inputs.model import ModelInputs, sensor_keys
-from xfmr.models.checkpoint import StoredModel, to_bytes
-from xfmr.models.inference import run_network
-from xfmr.models.members import MemberKind, build_member
+from xfmr.history.folds import FoldedHistory
+from xfmr.networks.checkpoint import StoredModel, to_bytes
+from xfmr.networks.inference import run_network
+from xfmr.networks.members import MemberKind, build_member
 from xfmr.normal import as_sensors
+from xfmr.views.inputs import ModelInputs, sensor_keys
 
 
 @dataclass(frozen=True)

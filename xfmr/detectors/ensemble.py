@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from xfmr.detectors.base import Detector
-from xfmr.models.checkpoint import StoredModel, to_bytes
+from xfmr.networks.checkpoint import StoredModel, to_bytes
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.space import Distances, HealthySpace, held_out_distances
 from xfmr.normal import MIN_HISTORY, SensorKey, Standardiser, as_sensors, rows_by_key, statistics_rows
 from xfmr.normal.daytime import DailyProfile, Times
-from xfmr.normal.harmonics import HumView
 from xfmr.normal.neighbours import thinned
 from xfmr.normal.whitening import whitener
+from xfmr.views.hum import HumView
 
 # Noise levels of the copies, below the signal; between two of them a record is at most half a step from one.
 NOISE_LEVELS_DB = (30.0, 25.0, 20.0, 15.0)

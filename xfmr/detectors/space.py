@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xfmr.folds import time_folds
+from xfmr.history.folds import time_folds
 from xfmr.normal import SensorKey, rows_by_key, statistics_rows
 from xfmr.normal.neighbours import NEIGHBOURS, mean_squared_distance, thinned
 from xfmr.normal.whitening import sensor_means, whitener

@@ -9,7 +9,7 @@ from xfmr.detectors.base import Detector
 from xfmr.detectors.deep import DeepDetector
 from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.errors import XfmrError
-from xfmr.models.checkpoint import StoredModel, from_bytes
+from xfmr.networks.checkpoint import StoredModel, from_bytes
 
 
 def detector_from_bytes(data: bytes, name: str) -> Detector:

@@ -16,14 +16,14 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
 from xfmr.evaluation.quality import Verdicts
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.inputs.model import sensor_keys
-from xfmr.inputs.views import spectra
-from xfmr.labels import KEY
 from xfmr.normal import Standardiser
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.schema import KEY
 from xfmr.scores.scoring import thresholds_of
+from xfmr.settings.options import Method
 from xfmr.storage import Store
-from xfmr.thresholds import Method
+from xfmr.views.inputs import sensor_keys
+from xfmr.views.views import spectra
 
 # The one-class SVM's time grows with the square of its history, so the plain detectors see at most this much of it.
 MAX_HISTORY = 20_000

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from xfmr.errors import XfmrError
-from xfmr.labels import KEY, NORMAL
-from xfmr.schema import DIAGNOSES, SENSOR_COLUMNS
+from xfmr.schema import DIAGNOSES, KEY, NORMAL, SENSOR_COLUMNS
 from xfmr.storage import Store
 
 

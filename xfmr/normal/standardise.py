@@ -27,7 +27,7 @@ MIN_MEDIAN = 5
 # 0.933, with 128 the same to 0.0002. 10 and 50 do hardly worse.
 _SHARED_RECORDS = 20
 CLIP = 10.0
-MAD_TO_SIGMA = 1.4826
+MAD_TO_SIGMA = 1.4826  # 1 / (3/4 quantile of the standard normal)
 # Share of the median MAD added to every scale, so that a value that hardly moves is not blown up.
 _FLOOR = 0.05
 

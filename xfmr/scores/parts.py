@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from xfmr.detectors import detector_from_bytes
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import FeatureSet, feature_file
-from xfmr.published import Models
+from xfmr.rows.feature_set import FeatureSet, feature_file
 from xfmr.schema import IDENTITY_COLUMNS, SCORES, SENSOR_COLUMNS
 from xfmr.storage import Store
+from xfmr.storage.models import Models
 from xfmr.storage.threads import in_threads
 
 _FOLDER = "score_parts"

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xfmr.labels import review_queue
 from xfmr.schema import SCORES, SENSOR_COLUMNS
 from xfmr.scores.parts import N_SHARDS, ScoreParts
+from xfmr.scores.review import review_queue
 from xfmr.scores.scoring import beyond_usual, with_pseudo_labels
 from xfmr.scores.sets import sensor_file
+from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.threads import in_threads
-from xfmr.thresholds import Thresholds
 
 # A range of shards is one task, with its rows in memory: some 350 MB. Smaller runs are cut so that all have work.
 _MOST_ROWS, _FEWEST_ROWS = 1_000_000, 20_000

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from xfmr.detectors import Detector, detector_from_bytes
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import FeatureSet
-from xfmr.inputs.model import record_times, sensor_keys
 from xfmr.normal.daytime import DailyProfile
-from xfmr.published import Models
-from xfmr.thresholds import Method, Thresholds, fit_thresholds, pseudo_labels
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.scores.thresholds import Thresholds, fit_thresholds, pseudo_labels
+from xfmr.settings.options import Method
+from xfmr.storage.models import Models
+from xfmr.views.inputs import record_times, sensor_keys
 
 
 def load_detector(features: FeatureSet) -> Detector:

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xfmr.errors import XfmrError
-from xfmr.published import Models
 from xfmr.schema import SCORES, SENSOR_COLUMNS, path_segment
+from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.lease import confirm_sole
 from xfmr.storage.links import read_link, set_link
-from xfmr.thresholds import Thresholds
+from xfmr.storage.models import Models
 
 SCORES_FOLDER = "scores"
 THRESHOLDS_FILE = "thresholds.json"

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
 from xfmr.errors import XfmrError
-from xfmr.featurizing.feature_set import settings_of
+from xfmr.rows.feature_set import settings_of
 from xfmr.settings.model import Settings
 from xfmr.storage import Store
 

@@ -14,10 +14,8 @@ from pydantic_settings import (
 
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
-from xfmr.storage import Store, absolute_uri
-from xfmr.thresholds import Method
-from xfmr.training.combinations import DETECTORS, check_combination, describe_detectors
-from xfmr.training.options import (
+from xfmr.settings.combinations import DETECTORS, check_combination, describe_detectors
+from xfmr.settings.options import (
     DEFAULT_FOLDS,
     BankSettings,
     Branch,
@@ -25,10 +23,12 @@ from xfmr.training.options import (
     EnsembleSettings,
     FinetuneSettings,
     ImageScale,
+    Method,
     PretrainSettings,
     SvddSettings,
     VaeSettings,
 )
+from xfmr.storage import Store, absolute_uri
 
 
 class ThresholdSettings(BaseModel):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xfmr.models.networks import Inputs
+from xfmr.networks.encoders import Inputs
 
 GAIN_SIGMAS = 0.5
 NOISE_SIGMAS = 0.5

@@ -9,8 +9,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from xfmr.errors import XfmrError
-from xfmr.models.losses import nt_xent
-from xfmr.models.networks import ContrastiveNetwork, Inputs, build_encoder
+from xfmr.networks.encoders import ContrastiveNetwork, Inputs, build_encoder
+from xfmr.networks.losses import nt_xent
 from xfmr.training.augment import Augmentation
 from xfmr.training.loop import Batch, Metrics, Worker
 from xfmr.training.members import MemberTask

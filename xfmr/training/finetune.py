@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
-from xfmr.models.inference import run_network
-from xfmr.models.losses import label_loss
-from xfmr.models.networks import Classifier, build_encoder
+from xfmr.networks.encoders import Classifier, build_encoder
+from xfmr.networks.inference import run_network
+from xfmr.networks.losses import label_loss
 from xfmr.training.loop import Batch, Metrics, Task, Worker
 
 # The encoder knows its fleet already: its last block follows the head at a tenth of the head's rate.

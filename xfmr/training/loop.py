@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xfmr.errors import XfmrError
-from xfmr.models.networks import to_device, to_inputs
+from xfmr.networks.encoders import to_device, to_inputs
 
 # Tensors, but for the inputs of a branch of several parts.
 Batch = dict[str, Any]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xfmr.models.members import Members, rows_of
-from xfmr.models.networks import Inputs
+from xfmr.networks.encoders import Inputs
+from xfmr.networks.members import Members, rows_of
 from xfmr.training.loop import Batch, Task
 
 

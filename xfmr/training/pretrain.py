@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xfmr.models.losses import reconstruction_loss
-from xfmr.models.networks import Inputs, build_autoencoder
+from xfmr.networks.encoders import Inputs, build_autoencoder
+from xfmr.networks.losses import reconstruction_loss
 from xfmr.training.members import MemberTask
 
 

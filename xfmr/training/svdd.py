@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from xfmr.errors import XfmrError
-from xfmr.models.losses import soft_boundary_loss, squared_distance
-from xfmr.models.networks import Inputs, build_encoder
+from xfmr.networks.encoders import Inputs, build_encoder
+from xfmr.networks.losses import soft_boundary_loss, squared_distance
 from xfmr.training.loop import Data, Metrics, Schedule, Worker
 from xfmr.training.members import MemberTask
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xfmr.models.losses import absolute_residual
-from xfmr.models.networks import Inputs
-from xfmr.models.vae import build_vae
+from xfmr.networks.encoders import Inputs
+from xfmr.networks.losses import absolute_residual
+from xfmr.networks.vae import build_vae
 from xfmr.training.loop import Batch
 from xfmr.training.members import MemberTask
 

@@ -1,0 +1,1 @@
+"""Stage three: a fault classifier, learned from people's labels and pseudo-labels."""

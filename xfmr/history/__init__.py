@@ -1,0 +1,1 @@
+"""The history that stage one learns from: read, cleaned and cut into folds."""

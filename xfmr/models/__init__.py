@@ -1,1 +1,0 @@
-"""Networks, losses and the files they are kept in; only torch and torchvision."""

@@ -1,0 +1,107 @@
+"""What it will take to process an archive, by a sample of its own lines that is processed here and now.
+
+Times are of one thread without Ray: CPU time to parse, compute and encode a record, and time on the clock to read
+its bytes, which on an object store is mostly waiting. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from xfmr.archive.plan import Group
+from xfmr.features import FEATURE_COLUMNS, feature_columns
+from xfmr.features.device import gpu
+from xfmr.rows.featurizer import Batch, FeatureRows
+from xfmr.rows.row_files import encode_rows
+from xfmr.rows.sample import Sample, clock_time, cpu_time, read_sample
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What some groups will take.
+
+    Attributes:
+        n_records: Records in them.
+        bytes_out: What their rows will take up.
+        features_s: Time of one core to compute the features of all of them, in seconds.
+        gpu_s: Time of one GPU to do so; None where there is none to measure.
+        other_s: Time of one core for all else.
+        n_sampled: Records that were processed to know.
+    """
+
+    n_records: float
+    bytes_out: float
+    features_s: float
+    gpu_s: float | None
+    other_s: float
+    n_sampled: int
+
+    def on_cores(self, n: int) -> float:
+        """Return how long it takes on some cores, in seconds."""
+        return (self.features_s + self.other_s) / n
+
+    def on_gpus(self, n: int) -> tuple[float, int] | None:
+        """Return how long it takes on some GPUs, in seconds, and how many cores keep them busy."""
+        return None if self.gpu_s is None else (self.gpu_s / n, max(n, math.ceil(n * self.other_s / self.gpu_s)))
+
+
+def estimate(groups: Sequence[Group], archives: Mapping[str, str], rows: FeatureRows) -> Estimate:
+    """Estimate what some groups will take.
+
+    Args:
+        groups: Which; at least one.
+        archives: URI of each fleet's archive.
+        rows: What is made of a record.
+
+    Raises:
+        XfmrError: Where the sample cannot be read or holds no usable record.
+    """
+    with threadpool_limits(1):  # as Ray has it in its workers
+        return _estimate(groups, read_sample(groups, archives, n_samples=rows.n_samples), rows)
+
+
+def _estimate(groups: Sequence[Group], sample: Sample, rows: FeatureRows) -> Estimate:
+    lines, n_lines = sum(map(sample.lines_in, groups)), sample.lines.total()
+    n_records = lines * sample.n_usable / n_lines
+    each, each_line = n_records / sample.n_records, lines / n_lines
+    tables, features_s, gpu_s = _computed(rows, sample.batches)
+    sink = pa.BufferOutputStream()
+    _, write_s = cpu_time(lambda: encode_rows(tables, rows.schema, sink))
+    return Estimate(
+        n_records=n_records,
+        bytes_out=sink.getvalue().size * each,
+        features_s=features_s * each,
+        gpu_s=None if gpu_s is None else gpu_s * each,
+        other_s=(sample.read_s + sample.parse_s) * each_line + write_s * each,
+        n_sampled=sample.n_records,
+    )
+
+
+def _computed(rows: FeatureRows, batches: list[Batch]) -> tuple[list[pa.Table], float, float | None]:
+    """Return the rows of some batches, the CPU time they take and, where there is a GPU, its time on the clock."""
+    list(rows.tables(batches[:1]))  # kernels are built before the clock runs
+    if gpu() is None:
+        return *cpu_time(lambda: list(rows.tables(batches))), None
+    tables, gpu_s = clock_time(lambda: list(rows.tables(batches)))
+    names = [name for name in FEATURE_COLUMNS if name in rows.columns]
+
+    def on_the_cpu() -> None:
+        for batch in batches:
+            feature_columns(batch.signals, sample_rate_hz=rows.sample_rate_hz, columns=names)
+
+    on_the_cpu()
+    return tables, cpu_time(on_the_cpu)[1], gpu_s
+
+
+def duration(seconds: float) -> str:
+    """Say a time in the units that a person would: ``0.4 s``, ``12 min``, ``3.5 h``, ``2.1 days``."""
+    for limit, divisor, unit in ((100, 1, "s"), (100 * 60, 60, "min"), (72 * 3600, 3600, "h")):
+        if seconds < limit:
+            value = seconds / divisor
+            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
+    return f"{seconds / 86400:.1f} days"

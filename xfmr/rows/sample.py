@@ -1,0 +1,125 @@
+"""A sample of an archive: some lines from all over it, with the time that they took to read and to parse."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from xfmr.archive.listing import ArchiveFile
+from xfmr.archive.plan import Group
+from xfmr.errors import XfmrError
+from xfmr.records import MAX_DOCUMENT_BYTES, Record, Reject, can_be_cut, is_packed, read_records, zeroed_rows
+from xfmr.rows.featurizer import BATCH_RECORDS, Batch
+from xfmr.storage import Store
+
+T = TypeVar("T")
+
+_PLACES = 16
+_FILES_A_PLACE = 4
+_PIECE_BYTES = 8 * 2**20
+_MOST_RECORDS = 4 * BATCH_RECORDS
+
+
+@dataclass
+class Sample:
+    """Lines from all over some groups.
+
+    Attributes:
+        batches: The usable ones.
+        lines: How many lines were found in plain and in compressed (``.gz``) files.
+        n_bytes: In how many bytes of them, as they lie in the archive.
+        n_usable: How many of all lines are records.
+        read_s: Time on the clock to read the bytes, in seconds.
+        parse_s: CPU time to parse the lines, in seconds.
+    """
+
+    batches: list[Batch] = field(default_factory=list)
+    lines: Counter[bool] = field(default_factory=Counter)
+    n_bytes: Counter[bool] = field(default_factory=Counter)
+    n_usable: int = 0
+    read_s: float = 0
+    parse_s: float = 0
+
+    @property
+    def n_records(self) -> int:
+        """Records in the batches."""
+        return sum(len(batch.records) for batch in self.batches)
+
+    def lines_in(self, group: Group) -> float:
+        """Estimate the lines of a group by those of its kind or, where none were found, of the other."""
+        kind = is_packed(group.files[0].path)
+        kind = kind if self.lines[kind] else not kind
+        return group.n_bytes * self.lines[kind] / max(1, self.n_bytes[kind])
+
+    def add(self, file: ArchiveFile, items: Sequence[Record | Reject], n_bytes: int) -> None:
+        """Add the lines found in some bytes of a file."""
+        self.lines[is_packed(file.path)] += len(items)
+        self.n_bytes[is_packed(file.path)] += n_bytes
+        usable = [(file, item) for item in items if isinstance(item, Record)]
+        self.n_usable += len(usable)
+        if kept := usable[: min(BATCH_RECORDS, _MOST_RECORDS - self.n_records)]:
+            self.batches.append(Batch(kept, np.stack([record.signal for _, record in kept])))
+
+
+def read_sample(groups: Sequence[Group], archives: Mapping[str, str], *, n_samples: int) -> Sample:
+    """Read a few files, or the beginnings of long ones, from places all over some groups.
+
+    Args:
+        groups: Where to read; at least one.
+        archives: URI of each fleet's archive.
+        n_samples: Length to which signals are padded or cut.
+
+    Raises:
+        XfmrError: Where a file cannot be read, or no usable record is found.
+    """
+    sample = Sample()
+    for group in groups[:: -(-len(groups) // _PLACES)]:
+        for file in group.files[:_FILES_A_PLACE]:
+            data, read_s = clock_time(partial(_piece, Store(archives[file.fleet]), file, group))
+            items, parse_s = cpu_time(partial(_items, file, data, n_samples))
+            sample.add(file, items, len(data))
+            sample.read_s, sample.parse_s = sample.read_s + read_s, sample.parse_s + parse_s
+    if not sample.batches:
+        n_lines = sample.lines.total()
+        raise XfmrError(f"no usable record among {n_lines} lines looked at: check the path given to --archive")
+    return sample
+
+
+def clock_time(step: Callable[[], T]) -> tuple[T, float]:
+    """Return what a step gives, and how long it took in seconds."""
+    began = time.perf_counter()
+    return step(), time.perf_counter() - began
+
+
+def cpu_time(step: Callable[[], T]) -> tuple[T, float]:
+    """Return what a step gives, and the CPU time that this process has spent on it in seconds, on all cores."""
+    began = time.process_time()
+    return step(), time.process_time() - began
+
+
+def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
+    """Read a piece of a file from where the group begins; of a file of lines, whole lines where there is one."""
+    is_lines = ".jsonl" in file.path.lower()
+    try:
+        with store.open_seekable(file.path) as stream:
+            stream.seek(group.part.begin if group.part else 0)
+            data = stream.read(_PIECE_BYTES if is_lines else MAX_DOCUMENT_BYTES)
+    except OSError as error:
+        raise XfmrError(f"cannot read {file.path} of archive {store.uri}: {error}") from error
+    if not can_be_cut(file.path) or len(data) == file.size:
+        return data
+    begin = data.find(b"\n") + 1 if group.part and group.part.start else 0
+    return data[begin : data.rfind(b"\n") + 1] or data
+
+
+def _items(file: ArchiveFile, data: bytes, n_samples: int) -> list[Record | Reject]:
+    items = list(read_records(io.BytesIO(data), name=file.path, rows=zeroed_rows(n_samples)))
+    # A compressed file of which only the beginning was read ends in the middle of a line.
+    return items[:-1] if len(data) < file.size and is_packed(file.path) else items

@@ -1,0 +1,23 @@
+"""The review queue: records from which a person's label would teach most."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from xfmr.schema import NORMAL
+
+
+def review_queue(scores: pd.DataFrame, *, upper: float, size: int) -> pd.DataFrame:
+    """Choose the records from which a person's label would teach most: those nearest to the upper threshold.
+
+    Args:
+        scores: Columns of :data:`xfmr.schema.SCORES`.
+        upper: Threshold from which a score is an anomaly.
+        size: The most to choose.
+
+    Returns:
+        Rows of ``scores`` with an empty column ``label``, the nearest first.
+    """
+    candidates = scores[scores["pseudo_label"] != NORMAL]
+    nearest = (candidates["score"] - upper).abs().to_numpy().argsort(kind="stable")[:size]
+    return candidates.iloc[nearest].assign(label="")

@@ -1,0 +1,1 @@
+"""What a detector sees of a row of features: columns, scaling, spectra and mains lines."""
