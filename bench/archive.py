@@ -29,8 +29,8 @@ from bench.processes import Sample, watch
 from jobs.featurize import featurize, rows_of
 from xfmr.archive import list_archive
 from xfmr.archive.ledger import Ledger
-from xfmr.rows.feature_set import update_plan
-from xfmr.rows.featurizer import GroupFeaturizer
+from xfmr.rows.row_set import RowSet
+from xfmr.rows.writer import GroupWriter
 from xfmr.settings import Settings
 from xfmr.synth import FleetSpec, write_fleet
 
@@ -109,10 +109,11 @@ def run_alone(archive: Path, run: Path) -> None:
     Lines of a long file are not counted first, so their numbers are wrong; nothing else differs.
     """
     settings = Settings(run=str(run), archive=[str(archive)])
-    groups, _ = update_plan(settings.store, list_archive("", str(archive)), key="", group_bytes=settings.group_bytes)
-    featurizer = GroupFeaturizer(settings.store, {"": str(archive)}, rows_of(settings))
+    rows = RowSet(settings.store)
+    groups, _ = rows.update_plan(list_archive("", str(archive)), key="", group_bytes=settings.group_bytes)
+    writer = GroupWriter(rows, {"": str(archive)}, lambda: rows_of(settings))
     for group in groups:
-        featurizer(group.to_json())
+        writer(group.to_json())
 
 
 def measure(how: str, archive: Path, *, n_cores: int) -> Measured:

@@ -20,10 +20,11 @@ from bench.scores import GROUP_RECORDS, timed
 from jobs.fit_detector import fit_detector
 from jobs.score import score_groups
 from xfmr.cluster import cluster
-from xfmr.features import LOG_SPECTRUM_LENGTH, N_SAMPLES, QUIET_PSD_LENGTH, ZERONE_LENGTH
-from xfmr.rows.feature_set import SUCCESS, FeatureSet, feature_file
-from xfmr.rows.row_files import write_rows
-from xfmr.schema import features_schema, fixed_size_column
+from xfmr.features import LOG_SPECTRUM_LENGTH, QUIET_PSD_LENGTH, ZERONE_LENGTH
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.files import write_rows
+from xfmr.rows.row_set import RowSet
+from xfmr.schema import RECORD_LENGTH, features_schema, fixed_size_column
 from xfmr.scores.parts import ScoreParts
 from xfmr.settings import Settings
 from xfmr.storage import Store
@@ -49,15 +50,19 @@ class Fleet:
 
     def write(self, run: Store) -> None:
         """Write them as the closed features of a run."""
-        rng = np.random.default_rng(0)
+        rng, rows_of_run = np.random.default_rng(0), RowSet(run)
         own = rng.standard_normal((self.n_sensors, 1)).astype(np.float32)
         groups = np.array_split(np.arange(self.n_records), -(-self.n_records // GROUP_RECORDS))
-        schema = pa.schema([features_schema(N_SAMPLES).field(name) for name in COLUMNS])
+        schema = pa.schema([features_schema(RECORD_LENGTH).field(name) for name in COLUMNS])
         for i, rows in enumerate(groups):
-            write_rows(run, feature_file(f"{i:06}"), [self._table(rows, own, schema, rng)], schema)
+            write_rows(run, rows_of_run.file(f"{i:06}"), [self._table(rows, own, schema, rng)], schema)
         counts = {"lines": self.n_records, "kept": self.n_records, "quarantined": 0, "duplicates": 0}
-        made = {"set": "bench", "made_with": {}, "groups": [f"{i:06}" for i in range(len(groups))]}
-        run.write_json(SUCCESS, made | counts)
+        made = {
+            "set": "bench",
+            "made_with": {"sample_rate_hz": 8192.0, "record_length": RECORD_LENGTH},
+            "groups": [f"{i:06}" for i in range(len(groups))],
+        }
+        run.write_json(rows_of_run.success_file, made | counts)
 
     def _table(
         self, rows: NDArray[np.int64], own: NDArray[np.float32], schema: pa.Schema, rng: np.random.Generator

@@ -22,11 +22,10 @@ from sklearn.svm import OneClassSVM
 
 from bench.ours import fit_images, fit_ours
 from xfmr import features
-from xfmr.normal import Standardiser
+from xfmr.normal import Rows, Standardiser
 from xfmr.records import Record, read_records, record_id
 from xfmr.schema import fixed_size_column, to_numpy
 from xfmr.views.hum import HARMONIC_COLUMNS
-from xfmr.views.inputs import sensor_keys
 from xfmr.views.views import View, spectra
 
 RATE_HZ = 8192.0
@@ -65,10 +64,10 @@ def plain(fit: Callable[[np.ndarray], Callable[[np.ndarray], Scores]], values: V
     """Make a detector that is fitted to standardised values, by default log spectra, of the history as it is."""
 
     def fitted(past: pa.Table) -> Score:
-        raw, keys = values(past), sensor_keys(past)
-        standardiser = Standardiser.fit(raw, keys)
-        score = fit(standardiser.apply(raw, keys))
-        return lambda new: score(standardiser.apply(values(new), sensor_keys(new)))
+        seen, rows = values(past), Rows.of(past)
+        standardiser = Standardiser.fit(seen, rows)
+        score = fit(standardiser.apply(seen, rows))
+        return lambda new: score(standardiser.apply(values(new), Rows.of(new)))
 
     return fitted
 

@@ -22,11 +22,11 @@ from bench.detect import PLAIN, Archive, table_of
 from bench.ours import fit_bank_alone
 from xfmr.detectors.bank import BankDetector
 from xfmr.detectors.calibration import Calibration
+from xfmr.normal import Rows
 from xfmr.normal.daytime import DailyProfile
 from xfmr.scores.scoring import beyond_usual
 from xfmr.scores.thresholds import fit_thresholds
 from xfmr.synth import UNIT_FAULTS, Fault, FleetSpec, plan_episodes, sample_signals
-from xfmr.views.inputs import record_times
 
 SEEDS = (20, 21, 22, 31, 32, 33, 34, 35, 36)
 UNITS, SENSORS, TIMES, MINUTES = 5, 3, 128, 45
@@ -74,7 +74,7 @@ def later(seed: int, first_day: date, *, times: int = TIMES, turn: int = 0) -> p
 
 def hours(table: pa.Table) -> np.ndarray:
     """Return each record's hour of the day."""
-    return record_times(table).astype("datetime64[h]").astype(np.int64) % 24
+    return Rows.of(table).times.astype("datetime64[h]").astype(np.int64) % 24
 
 
 def scored(bank: BankDetector, past: pa.Table, new: pa.Table) -> Iterator[tuple[str, np.ndarray]]:

@@ -4,28 +4,23 @@ from typing import Any
 
 import pyarrow as pa
 
-from xfmr.detectors import Detector
+from xfmr.detectors.ae import fit_ae
 from xfmr.detectors.bank import BankDetector, fit_bank
+from xfmr.detectors.base import Detector
 from xfmr.detectors.ensemble import EnsembleDetector
-from xfmr.detectors.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
-from xfmr.detectors.pretrained import Pretrained, pretrained_bytes
-from xfmr.history.clean import History, bank_values, clean_by_view
+from xfmr.detectors.pretrained import Pretrained, fit_encoders, pretrained_bytes
+from xfmr.detectors.svdd import fit_svdd
+from xfmr.detectors.vae import fit_vae
+from xfmr.history.clean import bank_values, clean_bank_history, clean_history
 from xfmr.history.folds import FoldedHistory
-from xfmr.normal import Standardiser
-from xfmr.normal.cleaning import clean
-from xfmr.schema import IDENTITY_COLUMNS
-from xfmr.settings.options import (
-    DEFAULT_FOLDS,
-    EnsembleSettings,
-    ImageScale,
-    PretrainSettings,
-    SvddSettings,
-    VaeSettings,
-)
-from xfmr.training.loop import Schedule, train_alone
+from xfmr.normal import Rows
+from xfmr.settings.options import DEFAULT_FOLDS, ImageScale, PretrainSettings
+from xfmr.settings.stage_one import BankSettings, EnsembleSettings, SvddSettings, VaeSettings
+from xfmr.training.loop import Schedule
 from xfmr.training.pretrain import PretrainTask
+from xfmr.training.trainer import LocalTrainer
 from xfmr.views.hum import hum_views
-from xfmr.views.inputs import ModelInputs, record_times, sensor_keys
+from xfmr.views.inputs import ModelInputs
 from xfmr.views.views import View, spectra
 
 
@@ -36,7 +31,7 @@ def fit_ours(past: pa.Table, *, rate_hz: float, seed: int) -> dict[str, Detector
     found |= _from_encoders(history, seed, epochs=60)
     found["Deep SVDD, not pretrained"] = _svdd(_untrained(history, seed), history, "one_class", 60, seed)
     vae = VaeSettings()
-    found["VAE"] = fit_vae(history, vae, Schedule(vae.epochs, vae.batch_size, seed), train_alone)
+    found["VAE"] = fit_vae(history, vae, Schedule(vae.epochs, vae.batch_size, seed), LocalTrainer())
     weights = EnsembleSettings().weights
     members = {"svdd": found["Deep SVDD, one class"], "vae": found["VAE"]}
     found["ensemble"] = EnsembleDetector(tuple(members[kind] for kind in weights), tuple(weights.values()))
@@ -59,7 +54,7 @@ def fit_images(past: pa.Table, scale: ImageScale, *, size: int, epochs: int) -> 
 
 def _from_encoders(history: FoldedHistory, seed: int, *, epochs: int) -> dict[str, Detector]:
     options, schedule = PretrainSettings(), Schedule(epochs, 64, seed)
-    pretrained = Pretrained.of_bytes(fit_encoders(history, options, schedule, train_alone)[0], "bench")
+    pretrained = Pretrained.of_bytes(fit_encoders(history, options, schedule, LocalTrainer())[0], "bench")
     found: dict[str, Detector] = {"AE error": fit_ae(pretrained, history)}
     for name, objective in (("one class", "one_class"), ("soft boundary", "soft_boundary")):
         found[f"Deep SVDD, {name}"] = _svdd(pretrained, history, objective, epochs, seed)
@@ -68,7 +63,7 @@ def _from_encoders(history: FoldedHistory, seed: int, *, epochs: int) -> dict[st
 
 def _svdd(pretrained: Pretrained, history: FoldedHistory, objective: Any, epochs: int, seed: int) -> Detector:
     schedule = Schedule(epochs, 64, seed)
-    return fit_svdd(pretrained, history, SvddSettings(objective=objective), schedule, train_alone)
+    return fit_svdd(pretrained, history, SvddSettings(objective=objective), schedule, LocalTrainer())
 
 
 def _untrained(history: FoldedHistory, seed: int) -> Pretrained:
@@ -80,15 +75,13 @@ def _untrained(history: FoldedHistory, seed: int) -> Pretrained:
 
 def _folded(past: pa.Table, view: View) -> FoldedHistory:
     """Clean a history by its log spectra and cut it into folds."""
-    keys, free, values = sensor_keys(past), spectra(past), view.read(past)
-    kept, _ = clean(Standardiser.fit(free, keys).apply(free, keys), keys, record_times(past))
-    history = History(values, past.select(IDENTITY_COLUMNS).to_pandas()).only(kept)
-    return FoldedHistory.of(ModelInputs.fit(view, values, keys), history, DEFAULT_FOLDS[view.branch], digest="")
+    rows, values = Rows.of(past), view.read(past)
+    history = clean_history(values, rows, spectra(past))
+    return FoldedHistory.of(ModelInputs.fit(view, values, rows), history, DEFAULT_FOLDS[view.branch], digest="")
 
 
 def fit_bank_alone(past: pa.Table, rate_hz: float) -> BankDetector:
     """Fit the default detector with its default settings."""
     views = hum_views(mains_hz=50, sample_rate_hz=rate_hz)
-    history = History(bank_values(past, views), past.select(IDENTITY_COLUMNS).to_pandas())
-    cleaned = clean_by_view(history, views[0])
-    return fit_bank(cleaned, mains_hz=50, sample_rate_hz=rate_hz, size=20_000)
+    history = clean_bank_history(bank_values(past, views), Rows.of(past), views[0])
+    return fit_bank(history, views, size=BankSettings().size)

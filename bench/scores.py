@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from jobs.score import publish
 from xfmr.cluster import cluster, n_cpus
+from xfmr.schema import Recording
 from xfmr.scores.parts import ScoreParts
 from xfmr.scores.ranges import ScoreRanges, n_ranges
 from xfmr.scores.sets import ScoreSet, read_scores, read_sensor
@@ -60,7 +61,7 @@ def main() -> None:
     n_records, n_sensors = map(int, [*sys.argv[1:], *map(str, (RECORDS, SENSORS)[len(sys.argv) - 1 :])])
     with tempfile.TemporaryDirectory() as folder, cluster():
         run = Store(folder)
-        Models(run).publish("detector", "random", b"", {}, signals={})
+        Models(run).publish("detector", "random", b"", {}, recording=Recording(8192.0, 8192))
         parts = write_parts(run, n_records, n_sensors)
         none = np.empty(0, np.int64)
         ranges = ScoreRanges(parts, n_ranges(n_records, n_cpus()), True)

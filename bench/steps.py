@@ -26,9 +26,11 @@ import pyarrow as pa
 from bench import plain
 from xfmr import features
 from xfmr.archive import ArchiveFile
-from xfmr.records import Record, parse_line
-from xfmr.rows.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows
-from xfmr.rows.row_files import encode_rows
+from xfmr.records import Record, Reject, parse_line
+from xfmr.rows.features import VALUE_COLUMNS, FeatureRows
+from xfmr.rows.files import encode_rows
+from xfmr.rows.writer import BATCH_RECORDS, Batch
+from xfmr.schema import RECORD_LENGTH, Recording
 from xfmr.synth import FleetSpec, format_signal, sample_signals
 
 RATE_HZ = 8192.0
@@ -98,10 +100,18 @@ def batch_of(signals: np.ndarray) -> tuple[list[bytes], Batch]:
     """Write signals as lines and as the batch that these parse to."""
     fields = {"data_time": "2024-06-03T00:00:00Z", "sensor_id": "tr01-s1"}
     lines = [json.dumps({**fields, "signal_value": format_signal(signal)}).encode() for signal in signals]
-    rows = iter(signals)
-    records = [parse_line(line, line_number=1, rows=rows) for line in lines]
+    return lines, parsed(lines)
+
+
+def parsed(lines: list[bytes]) -> Batch:
+    """Parse lines into a batch."""
     file = ArchiveFile("", "a.jsonl", 0, 0)
-    return lines, Batch([(file, record) for record in records if isinstance(record, Record)], signals)
+    return Batch.of([(file, record) for record in parse_all(lines) if isinstance(record, Record)])
+
+
+def parse_all(lines: list[bytes]) -> list[Record | Reject]:
+    """Parse lines one by one."""
+    return [parse_line(line, line_number=1) for line in lines]
 
 
 def refused(lines: list[bytes]) -> list[bytes]:
@@ -115,11 +125,7 @@ def refused(lines: list[bytes]) -> list[bytes]:
 
 def whole(lines: list[bytes], rows: FeatureRows) -> pa.Buffer:
     """Take lines to an encoded file of rows."""
-    block = np.zeros((len(lines), rows.n_samples), np.float32)
-    free, file = iter(block), ArchiveFile("", "a.jsonl", 0, 0)
-    records = [parse_line(line, line_number=1, rows=free) for line in lines]
-    batch = Batch([(file, record) for record in records if isinstance(record, Record)], block)
-    return encoded(rows.tables([batch]), rows.schema)
+    return encoded(rows.tables([parsed(lines)]), rows.schema)
 
 
 def encoded(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Buffer:
@@ -135,9 +141,9 @@ def main() -> None:
     signals = np.concatenate([sample_signals(spec, unit, 0) for unit in range(spec.n_units)]).astype(np.float32)
     lines, batch = batch_of(signals)
     few = signals[:FEW].astype(np.float64)
-    rows = FeatureRows(RATE_HZ)
+    rows = FeatureRows(Recording(RATE_HZ, RECORD_LENGTH))
     columns = [name for name in VALUE_COLUMNS if name != "health"]
-    without_health = FeatureRows(RATE_HZ, columns=columns)
+    without_health = FeatureRows(Recording(RATE_HZ, RECORD_LENGTH), columns=columns)
     (table,) = rows.tables([batch])
     rate = {"sample_rate_hz": RATE_HZ}
 
@@ -145,11 +151,9 @@ def main() -> None:
     whole(lines, rows)
     print(f"peak memory: {peak_mb():.0f} MB, {peak_mb() - before:.0f} of them for a batch of {BATCH_RECORDS} records")
     print(f"{'ms a record, one core':28}{'xfmr':>9}{'other':>11}{'ratio':>8}")
-    free = cycle(np.zeros_like(signals))
-    parse = partial(lambda: [parse_line(line, line_number=1, rows=free) for line in lines])
-    show("parse", parse, "json and float", lambda: [plain.parse(line) for line in lines[:FEW]])
+    show("parse", lambda: parse_all(lines), "json and float", lambda: [plain.parse(line) for line in lines[:FEW]])
     bad = refused(lines)
-    show("  lines that are refused", lambda: [parse_line(line, line_number=1, rows=free) for line in bad])
+    show("  lines that are refused", lambda: parse_all(bad))
     show("zerone", lambda: features.zerone(signals, **rate), "SciPy", lambda: [plain.zerone(x, RATE_HZ) for x in few])
     log_spectrum = partial(features.log_spectrum, signals, **rate)
     show("log spectrum", log_spectrum, "SciPy", lambda: [plain.log_spectrum(x) for x in few])

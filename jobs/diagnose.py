@@ -2,20 +2,23 @@
 
     python -m jobs.diagnose --run runs/first --archive data/new --out new.parquet
 
-Kill it at any moment and run it again: finished groups are skipped. What could not be read stands in
+Kill it at any moment and run it again: finished groups are skipped. Lines that could not be read are in
 RUN/diagnosed/<key>/quarantine.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from jobs.command import run_job
 from jobs.groups import list_files, plan, process
 from xfmr.archive import parse_archives
-from xfmr.diagnosis import DiagnosisRows, GroupDiagnoser, Instruments, check_output, forgiven, merge, write_output
+from xfmr.diagnosis import DiagnosisRows, Instruments, check_output, forgiven, merge, write_output
 from xfmr.progress import say
-from xfmr.rows.feature_set import close
+from xfmr.rows.row_set import DIAGNOSED, RowSet
+from xfmr.rows.writer import GroupWriter
+from xfmr.schema import PseudoLabel, Recording
 from xfmr.settings import DiagnoseSettings
 from xfmr.storage.lease import sole_driver
 from xfmr.storage.models import key_of
@@ -25,22 +28,21 @@ def diagnose(settings: DiagnoseSettings) -> None:
     """Diagnose a new archive with the models of a run."""
     check_output(settings.out)
     run, archives = settings.store, parse_archives(settings.required_archive())
-    instruments = Instruments.current(run)
-    rows = (run, instruments, settings.sample_rate_hz, settings.record_length)
-    DiagnosisRows(*rows)  # whatever is missing or damaged shows here, before any work
+    instruments, recording = Instruments.current(run), Recording(settings.sample_rate_hz, settings.record_length)
+    make_rows = partial(DiagnosisRows, run, instruments, recording)
+    make_rows()  # raises before any work if a model is missing or damaged
     files = list_files(archives, run=settings.run, label="diagnose")
-    key = key_of(archives, rows[1:])
-    work = run.child(f"diagnosed/{key}")
-    args = (work, archives, rows)
-    with sole_driver(work):
-        pending = plan(work, files, archives, key=key, group_bytes=settings.group_bytes, label="diagnose")
-        process(pending, GroupDiagnoser, label="diagnose", constructor_args=args)
-        counts = close(work)
-        diagnoses = merge(work)
+    key = key_of(archives, (instruments, recording.sample_rate_hz, recording.record_length))
+    rows = RowSet(run.child(f"diagnosed/{key}"), DIAGNOSED)
+    with sole_driver(rows.store):
+        pending = plan(rows, files, archives, key=key, group_bytes=settings.group_bytes, label="diagnose")
+        process(pending, GroupWriter, label="diagnose", constructor_args=(rows, archives, make_rows))
+        counts = rows.close()
+        diagnoses = merge(rows.store)
         if settings.forgive_daily:
             diagnoses = forgiven(diagnoses, instruments.thresholds)
         write_output(diagnoses, settings.out)
-    n_anomalies = diagnoses["pseudo_label"].to_pylist().count("anomaly")
+    n_anomalies = diagnoses["pseudo_label"].to_pylist().count(PseudoLabel.ANOMALY)
     say("diagnose", f"{counts}; {n_anomalies} anomalies; written to {settings.out}")
 
 

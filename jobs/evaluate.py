@@ -46,7 +46,7 @@ def evaluate(settings: EvaluateSettings) -> None:
         "scores": settings.scores or "scores",
         "labels": settings.labels,
         "in_history": int(judged["record_id"].isin(history).sum()),
-        "fault_types": fault_types(Models(run), judged),
+        "fault_types": fault_types(FeatureSet(run), judged),
     }
     result = evaluation.Result(truth, found, evaluation.group_curves(truth, ours), facts)
     run.write_json("evaluation.json", result.as_json())
@@ -58,11 +58,12 @@ def evaluate(settings: EvaluateSettings) -> None:
     say("evaluate", f"written to {run.path('evaluation.json')}")
 
 
-def fault_types(models: Models, judged: pd.DataFrame) -> dict[str, float | int] | None:
+def fault_types(features: FeatureSet, judged: pd.DataFrame) -> dict[str, float | int] | None:
     """Judge the fault types, where there is a classifier."""
+    models = Models(features.store)
     if models.current_key("finetune") is None:
         return None
-    classifier = FaultClassifier.from_bytes(*models.read("finetune"))
+    classifier = FaultClassifier.from_bytes(*models.read("finetune", features.recording))
     return evaluation.fault_type_quality(judged, classifier.trained_on.numpy())
 
 

@@ -3,14 +3,15 @@
     python -m jobs.featurize --archive data/archive --run runs/first --sample-rate-hz 8192
     python -m jobs.featurize --archive data/archive --plan
 
-Kill it at any moment and run it again: finished groups are skipped. Other settings of the features make another set
-of them beside the first, which stays the one that other jobs read until the new one is whole. With --plan it says
-what there is to do and does nothing.
+Kill it at any moment and run it again: finished groups are skipped. Other feature settings make another set of
+features beside the first, which other jobs go on reading until the new one is complete. With --plan it says what
+there is to do and does nothing.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from jobs.command import run_job, sole_job
 from jobs.groups import list_files, plan, process
@@ -18,16 +19,17 @@ from jobs.preview import show_plan
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
 from xfmr.progress import say
-from xfmr.rows.feature_set import close
-from xfmr.rows.featurizer import VALUE_COLUMNS, FeatureRows, GroupFeaturizer
+from xfmr.rows.features import VALUE_COLUMNS, FeatureRows
+from xfmr.rows.row_set import RowSet
+from xfmr.rows.writer import GroupWriter
+from xfmr.schema import Recording
 from xfmr.settings import FeaturizeSettings, Settings, feature_settings, save_settings
 
 
 def main(settings: FeaturizeSettings) -> None:
     """Do the work, or say how much there is."""
     if settings.plan:
-        archives, rows = parse_archives(settings.required_archive()), rows_of(settings)
-        show_plan(settings, archives, rows, key=key_of_rows(rows), label="featurize")
+        show_plan(settings, parse_archives(settings.required_archive()), rows_of(settings), label="featurize")
     elif not settings.run:
         raise XfmrError("--run is required")
     else:
@@ -37,26 +39,21 @@ def main(settings: FeaturizeSettings) -> None:
 @sole_job
 def featurize(settings: Settings) -> None:
     """Bring RUN/features up to date with the archive."""
-    store, archives, rows = settings.store, parse_archives(settings.required_archive()), rows_of(settings)
+    rows, archives, maker = RowSet(settings.store), parse_archives(settings.required_archive()), rows_of(settings)
     files = list_files(archives, run=settings.run, label="featurize")
     save_settings(settings, new_features=True)
-    key = key_of_rows(rows)
-    pending = plan(store, files, archives, key=key, group_bytes=settings.group_bytes, label="featurize")
-    process(pending, GroupFeaturizer(store, archives, rows), label="featurize")
+    pending = plan(rows, files, archives, key=maker.key, group_bytes=settings.group_bytes, label="featurize")
+    make_rows = partial(FeatureRows, maker.recording, maker.columns)
+    process(pending, GroupWriter, label="featurize", constructor_args=(rows, archives, make_rows))
     only_set = isinstance(settings, FeaturizeSettings) and settings.drop_other_features
-    counts = close(store, made_with=feature_settings(settings), only_set=only_set)
-    say("featurize", f"{counts}; features in {store.path('features')}")
+    counts = rows.close(made_with=feature_settings(settings), only_set=only_set)
+    say("featurize", f"{counts}; features in {settings.store.path('features')}")
 
 
 def rows_of(settings: Settings) -> FeatureRows:
-    """Return what a row of features is."""
+    """Return the maker of the rows that the settings ask for."""
     columns = tuple(name for name in VALUE_COLUMNS if name != "health" or settings.health)
-    return FeatureRows(settings.sample_rate_hz, settings.record_length, columns)
-
-
-def key_of_rows(rows: FeatureRows) -> str:
-    """Name a set of features by what its rows are; the number rises when they are computed otherwise."""
-    return f"features 3, {rows}"
+    return FeatureRows(Recording(settings.sample_rate_hz, settings.record_length), columns)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m jobs.finetune --run runs/first --labels labels.csv
 
-Of the pretrained encoders it takes the one of the history's first fold. Labelled records are split by time into
-training, validation and test; the best epoch is chosen on validation and judged once on test.
+It starts from the encoder of the history's first fold. Labelled records are split by time into training, validation
+and test; the best epoch is chosen on validation and measured once on test.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import sys
 import numpy as np
 
 from jobs.command import run_job, sole_job
-from xfmr.cluster import cluster
 from xfmr.detectors.pretrained import STAGE, Pretrained
+from xfmr.faults.fitting import held_out_quality, train_classifier
 from xfmr.faults.split import check_disjoint
-from xfmr.faults.supervision import judge, supervise, train_classifier
+from xfmr.faults.supervision import supervise
 from xfmr.labels import match_records, matched, read_labels
 from xfmr.progress import say
 from xfmr.rows.feature_set import FeatureSet
@@ -25,7 +25,7 @@ from xfmr.scores.sets import read_scores
 from xfmr.settings import Settings, save_settings
 from xfmr.storage.models import Models, key_of
 from xfmr.training.loop import Schedule
-from xfmr.training.run import TrainingRun
+from xfmr.training.run import ClusterTrainer
 
 
 @sole_job
@@ -35,15 +35,15 @@ def finetune(settings: Settings) -> None:
         say("finetune", "nothing to do without --labels")
         return
     models, features, options = Models(settings.store), FeatureSet(settings.store), settings.finetune
-    encoder, detector = Pretrained.read(models), load_detector(features)
-    models.check_signals(STAGE, models.required_key(STAGE), features.signals)
+    encoder, detector = Pretrained.read(models, features.recording), load_detector(features)
     labels = read_labels(settings.labels)
     labelled = match_records(labels, features)
     supervision = supervise(labelled, read_scores(settings.store), options)
     for stage, learned in ((STAGE, encoder.record_ids), ("detector", detector.history_ids)):
         check_disjoint(np.concatenate([learned, models.set_aside_ids(stage)]), supervision.held_out)
-    epochs = settings.epochs or options.epochs
-    key = key_of(models.current_key(STAGE), options.model_dump(), epochs, settings.seed, supervision.digest())
+    schedule = Schedule(settings.epochs or options.epochs, options.batch_size, settings.seed)
+    encoder_key = models.current_key(STAGE)
+    key = key_of(encoder_key, options.model_dump(), schedule.epochs, schedule.seed, supervision.digest())
     if models.is_current("finetune", key):
         say("finetune", "skipped, the classifier of these labels and settings is there")
         return
@@ -52,13 +52,11 @@ def finetune(settings: Settings) -> None:
     if left_out := len(labelled) - supervision.n_people:
         say("finetune", f"{left_out} labels left out: the same signal has another label elsewhere")
     say("finetune", f"{supervision}; encoder of the first of {encoder.n_folds} folds")
-    with cluster():
-        run = TrainingRun(settings.store, "finetune", key, settings.workers)
-        schedule = Schedule(epochs, options.batch_size, settings.seed)
-        classifier = train_classifier(run, features, encoder, supervision, options, schedule)
-    facts = {part: judge(classifier, features, supervision, part) for part in ("validation", "test")}
-    path = models.publish("finetune", key, classifier.to_bytes(), facts, signals=features.signals)
-    say("finetune", "; ".join(f"{part}: {fact}" for part, fact in facts.items()) + f"; classifier in {path}")
+    trainer = ClusterTrainer(settings.store, "finetune", settings.workers)
+    classifier = train_classifier(features, encoder, supervision, options, schedule, trainer, key)
+    quality = {part: held_out_quality(classifier, features, supervision, part) for part in ("validation", "test")}
+    path = models.publish("finetune", key, classifier.to_bytes(), quality, recording=features.recording)
+    say("finetune", "; ".join(f"{part}: {figures}" for part, figures in quality.items()) + f"; classifier in {path}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python -m jobs.score --run runs/first --thresholds.method mad
 
-RUN/scores has a file a sensor, RUN/review/queue.csv what a person should label first; all is switched in one step.
+RUN/scores has a file for each sensor, RUN/review/queue.csv lists the records to label first; all are switched at
+once.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ from xfmr.storage.models import Models, key_of
 def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)
-    learned = load_detector(features).history_ids  # what is missing or damaged shows here, before any work
+    learned = load_detector(features).history_ids  # raises before any work if it is missing or damaged
     store.sweep("score_parts", "score_sets")
     parts = ScoreParts.planned(features, Models(store).required_key("detector"))
     labelled = labelled_ids(settings.labels, features)
     asked = settings.thresholds.model_dump(), settings.forgive_daily, labelled.tolist()
-    made = ScoreSet(store, key_of(parts.detector, asked, parts.names))
-    if made.is_current:
+    scores = ScoreSet(store, key_of(parts.detector, asked, parts.names))
+    if scores.is_current:
         say("score", "skipped, the scores of this detector and these thresholds are there")
     else:
         save_settings(settings)
         with cluster():
             score_groups(parts, features)
             ranges = ScoreRanges(parts, n_ranges(features.n_records, n_cpus()), settings.forgive_daily)
-            say("score", publish(ranges, learned, labelled, made, settings))
-    for path in made.remove_others():
+            say("score", publish(ranges, learned, labelled, scores, settings))
+    for path in scores.remove_others():
         say("score", f"the review queue that was written in is kept as {path}")
     parts.remove_others()
 
@@ -61,19 +62,21 @@ def score_groups(parts: ScoreParts, features: FeatureSet) -> None:
                 line.update(sum(rows["records"].to_pylist()))
 
 
-def publish(ranges: ScoreRanges, learned: RecordIds, labelled: RecordIds, made: ScoreSet, settings: Settings) -> str:
-    """Make a whole set of the scored groups and put it in use; the answer says how many records fell where."""
-    each = map_groups if ranges.n > 1 else map  # what is small is quicker in this process
+def publish(
+    ranges: ScoreRanges, learned: RecordIds, labelled: RecordIds, scores: ScoreSet, settings: Settings
+) -> str:
+    """Write a set from the scored groups, make it the current one, and return a summary for people."""
+    each = map_groups if ranges.n > 1 else map  # a small run is quicker in this process
     method, review_size = settings.thresholds.method, settings.thresholds.review_size
     scored = pa.concat_tables(each(ranges, ranges.positions)).sort_by("score")
-    scores, thresholds = scored["score"].to_numpy(), thresholds_of_run(scored, learned, method)
-    writer = SensorWriter(ranges, made.store, thresholds, review_size, labelled)
-    first = pd.concat(table.to_pandas() for table in each(writer, ranges.positions))
-    queue = review_queue(first.sort_values(KEY), upper=thresholds.upper, size=review_size)
-    made.store.write(FIGURE_FILE, score_distribution(scores, thresholds))
-    made.write_facts(thresholds, queue, {"detector": ranges.parts.detector, "records": len(scores)})
-    made.publish()
-    return f"{len(scores)} records of {made.n_sensors} sensors: {counts_of(scores, thresholds)}; {thresholds}"
+    values, thresholds = scored["score"].to_numpy(), thresholds_of_run(scored, learned, method)
+    writer = SensorWriter(ranges, scores.store, thresholds, review_size, labelled)
+    candidates = pd.concat(table.to_pandas() for table in each(writer, ranges.positions))
+    queue = review_queue(candidates.sort_values(KEY), upper=thresholds.upper, size=review_size)
+    scores.store.write(FIGURE_FILE, score_distribution(values, thresholds))
+    scores.write_origin(thresholds, queue, detector=ranges.parts.detector, n_records=len(values))
+    scores.publish()
+    return f"{len(values)} records of {scores.n_sensors} sensors: {counts_of(values, thresholds)}; {thresholds}"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from xfmr.archive import ArchiveFile, list_archive
 from xfmr.archive.ledger import Ledger
 from xfmr.archive.plan import Group, numbered, uncounted
 from xfmr.archive.reading import count_newlines
-from xfmr.rows.feature_set import Counts, FeatureSet, close, quarantine_file, update_plan
-from xfmr.rows.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.features import FeatureRows
+from xfmr.rows.row_set import FEATURES, Counts, RowSet
+from xfmr.rows.writer import GroupWriter
+from xfmr.schema import Recording
 from xfmr.storage import Store
 
 SAMPLE_RATE_HZ = 8192.0
-SIGNALS = {"sample_rate_hz": SAMPLE_RATE_HZ, "record_length": 8192}
+RECORDING = Recording(SAMPLE_RATE_HZ, 8192)
 N_VALUES = 256
 START = datetime(2024, 3, 1, 8, tzinfo=UTC)
 MB = 1_000_000
@@ -87,7 +91,8 @@ class Run:
         archives: Folder of each fleet's archive.
         group_bytes: Size of a group; 1 makes a group of each file.
         columns: Value columns to compute; few of them for speed.
-        n_samples: Length of a record.
+        record_length: Samples of a record.
+        rows_in: Folder of the rows in the run folder.
     """
 
     def __init__(
@@ -97,21 +102,22 @@ class Run:
         *,
         group_bytes: int = 1,
         columns: Collection[str] = ("signal", "log_spectrum"),
-        n_samples: int = 8192,
+        record_length: int = 8192,
+        rows_in: str = FEATURES,
     ) -> None:
         self.store = Store(str(folder))
         self.ledger = Ledger(self.store)
         self.archives = {fleet: str(path) for fleet, path in archives.items()}
         self.group_bytes = group_bytes
-        self.signals = {**SIGNALS, "record_length": n_samples}
-        rows = FeatureRows(SAMPLE_RATE_HZ, n_samples, columns)
-        self.key = f"test {rows}"
-        self.featurizer = GroupFeaturizer(self.store, self.archives, rows)
+        self.recording = Recording(SAMPLE_RATE_HZ, record_length)
+        maker = FeatureRows(self.recording, columns)
+        self.key, self.rows = maker.key, RowSet(self.store, rows_in)
+        self.writer = GroupWriter(self.rows, self.archives, lambda: maker)
 
     def plan(self) -> list[Group]:
         """Plan the groups and write the manifest."""
         files = [file for fleet, uri in self.archives.items() for file in list_archive(fleet, uri)]
-        groups, _ = update_plan(self.store, files, key=self.key, group_bytes=self.group_bytes)
+        groups, _ = self.rows.update_plan(files, key=self.key, group_bytes=self.group_bytes)
         counts = [count_newlines(group.to_json(), self.archives).to_pylist()[0] for group in uncounted(groups)]
         groups = numbered(groups, {count["group"]: count["newlines"] for count in counts})
         self.ledger.write_plan(groups, self.key)
@@ -122,17 +128,21 @@ class Run:
         finished = self.ledger.receipts()
         for group in groups:
             if group.name not in finished:
-                self.featurizer(group.to_json())
+                self.writer(group.to_json())
 
     def featurize(self) -> Counts:
         """Bring the features up to date with the archive."""
         self.process(self.plan())
-        return close(self.store, made_with=self.signals)
+        return self.close()
+
+    def close(self, *, only_set: bool = False) -> Counts:
+        """Close the set that was planned last."""
+        return self.rows.close(made_with=asdict(self.recording), only_set=only_set)
 
     @property
     def features(self) -> FeatureSet:
         """The closed features."""
-        return FeatureSet(self.store)
+        return FeatureSet(self.store, self.rows.folder)
 
     def table(self, *columns: str) -> pa.Table:
         """Return all kept rows: the identity columns and those asked for."""
@@ -145,6 +155,6 @@ class Run:
 
     def quarantine(self) -> list[tuple[str, int, str]]:
         """Return path, line and reason of all rejected lines, sorted."""
-        tables = [self.store.read_table(quarantine_file(group)) for group in self.ledger.receipts()]
+        tables = [self.store.read_table(self.rows.quarantine_file(group)) for group in self.ledger.receipts()]
         rows = pa.concat_tables(tables).to_pylist()
         return sorted((row["path"], row["line"], row["reason"]) for row in rows)

@@ -12,19 +12,21 @@ from archives import Run, time_at
 from xfmr.detectors.calibration import Calibration
 from xfmr.detectors.deep import DeepDetector
 from xfmr.faults.classifier import FaultClassifier
+from xfmr.features import LOG_SPECTRUM_LENGTH
 from xfmr.networks.encoders import EMBEDDING_SIZE, Classifier, build_encoder
 from xfmr.networks.members import SphereDistance
-from xfmr.schema import LOG_SPECTRUM_SIZE, SCORES
+from xfmr.normal import Rows
+from xfmr.schema import SCORES
 from xfmr.scores.parts import ScoreParts
 from xfmr.scores.ranges import ScoreRanges, SensorWriter
 from xfmr.scores.sets import ScoreSet
 from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.models import Models
-from xfmr.views.inputs import ModelInputs, sensor_keys
+from xfmr.views.inputs import ModelInputs
 from xfmr.views.views import View, spectra
 
-SHAPE = (LOG_SPECTRUM_SIZE,)
+SHAPE = (LOG_SPECTRUM_LENGTH,)
 HISTORY = np.array([-2, 1])
 CLASSES = ("normal", "worn", "锈")
 SENSORS = [
@@ -36,7 +38,7 @@ SENSORS = [
 def inputs_of(run: Run) -> ModelInputs:
     """Make the model inputs of the spectrum branch from all records of a run."""
     table = run.table("log_spectrum")
-    return ModelInputs.fit(View("spectrum", 32, "log"), spectra(table), sensor_keys(table))
+    return ModelInputs.fit(View("spectrum", 32, "log"), spectra(table), Rows.of(table))
 
 
 def detector(inputs: ModelInputs, *, seed: int = 0) -> DeepDetector:
@@ -60,7 +62,7 @@ def classifier(inputs: ModelInputs, *, trained_on: Sequence[int] = (), seed: int
 def publish_detector(run: Run) -> DeepDetector:
     """Publish a detector in a run, with thresholds between its scores."""
     made = detector(inputs_of(run))
-    Models(run.store).publish("detector", "d0", made.to_bytes(), {}, signals=run.signals)
+    Models(run.store).publish("detector", "d0", made.to_bytes(), {}, recording=run.recording)
     write_thresholds(run.store, *np.quantile(made.score(run.table("log_spectrum")), [0.3, 0.7]).tolist())
     return made
 
@@ -68,7 +70,7 @@ def publish_detector(run: Run) -> DeepDetector:
 def publish_classifier(run: Run) -> FaultClassifier:
     """Publish a classifier in a run."""
     made = classifier(inputs_of(run), trained_on=[1, -2])
-    Models(run.store).publish("finetune", "f0", made.to_bytes(), {}, signals=run.signals)
+    Models(run.store).publish("finetune", "f0", made.to_bytes(), {}, recording=run.recording)
     return made
 
 
@@ -83,7 +85,7 @@ def publish_scores(
     ranges = ScoreRanges(parts, n_ranges, forgive_daily=True)
     writer = SensorWriter(ranges, made.store, limits, review_size=5, labelled=np.empty(0, np.int64))
     queue = pa.concat_tables(map(writer, ranges.positions)).to_pandas()
-    made.write_facts(limits, queue.assign(label=""), {"detector": detector})
+    made.write_origin(limits, queue.assign(label=""), detector=detector, n_records=len(scores))
     made.publish()
     return made
 

@@ -1,21 +1,25 @@
 """New records diagnosed in one pass: the same answers as step by step, in Parquet and in JSONL alike."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_archive
+from archives import Run, fleet_files, line, time_at, write_archive
 from fitted import detector, inputs_of, publish_classifier, publish_detector, write_thresholds
 
 from xfmr.archive import list_archive
-from xfmr.diagnosis import GroupDiagnoser, Instruments, check_output, forgiven, merge, write_output
+from xfmr.diagnosis import DiagnosisRows, Instruments, check_output, forgiven, merge, write_output
 from xfmr.errors import XfmrError
 from xfmr.evaluation import read_diagnoses
-from xfmr.rows.feature_set import close, update_plan
-from xfmr.schema import DIAGNOSES, LOG_SPECTRUM_SIZE
+from xfmr.features import LOG_SPECTRUM_LENGTH
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.row_set import DIAGNOSED, RowSet
+from xfmr.rows.writer import GroupWriter
+from xfmr.schema import DIAGNOSES
 from xfmr.scores.thresholds import Thresholds
 from xfmr.storage.models import Models
 
@@ -44,11 +48,13 @@ def diagnose(run: Run, new: Path, *, by: Instruments | None = None) -> pa.Table:
     """Diagnose in this process what the job does on a cluster."""
     work = run.store.child(f"diagnosed/{len(run.store.folders('diagnosed'))}")
     archives = {"": str(new)}
-    groups, _ = update_plan(work, list_archive("", str(new)), key="x", group_bytes=1)
-    diagnoser = GroupDiagnoser(work, archives, (run.store, by or Instruments.current(run.store), SAMPLE_RATE_HZ))
+    rows = RowSet(work, DIAGNOSED)
+    groups, _ = rows.update_plan(list_archive("", str(new)), key="x", group_bytes=1)
+    instruments = by or Instruments.current(run.store)
+    writer = GroupWriter(rows, archives, partial(DiagnosisRows, run.store, instruments, run.recording))
     for group in groups:
-        diagnoser(group.to_json())
-    counts = close(work)
+        writer(group.to_json())
+    counts = rows.close()
     assert (counts.lines, counts.kept, counts.quarantined, counts.duplicates) == (15, 13, 1, 1)
     return merge(work)
 
@@ -163,9 +169,10 @@ def test_what_is_missing_shows_before_any_work(run: Run) -> None:
 def test_what_is_kept_of_the_features_serves_evaluate(run: Run, new: Path) -> None:
     publish_detector(run)
     diagnose(run, new)
-    kept = Run(Path(run.store.path("diagnosed/0")), {"": new}).table("flat", "log_spectrum").to_pylist()
+    tables = FeatureSet(run.store.child("diagnosed/0"), DIAGNOSED).tables(["flat", "log_spectrum"])
+    kept = pa.concat_tables(tables).to_pylist()
     assert [row["sensor_id"] for row in kept if row["flat"]] == ["dead"]
-    assert {len(row["log_spectrum"]) for row in kept} == {LOG_SPECTRUM_SIZE}
+    assert {len(row["log_spectrum"]) for row in kept} == {LOG_SPECTRUM_LENGTH}
 
 
 def test_a_pass_keeps_the_instruments_it_began_with(run: Run, new: Path) -> None:
@@ -173,7 +180,9 @@ def test_a_pass_keeps_the_instruments_it_began_with(run: Run, new: Path) -> None
     publish_detector(run)
     instruments = Instruments.current(run.store)
     before = diagnose(run, new)
-    Models(run.store).publish("detector", "d1", detector(inputs_of(run), seed=1).to_bytes(), {}, signals=run.signals)
+    Models(run.store).publish(
+        "detector", "d1", detector(inputs_of(run), seed=1).to_bytes(), {}, recording=run.recording
+    )
     write_thresholds(run.store, 0.0, 1.0)
     assert diagnose(run, new, by=instruments).equals(before)
     assert not diagnose(run, new).equals(before)

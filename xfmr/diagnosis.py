@@ -1,37 +1,38 @@
-"""New records diagnosed in one pass: features, score, pseudo-label, fault type."""
+"""Diagnosis of new records in one pass: features, score, pseudo-label, fault type."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from xfmr.detectors import detector_from_bytes
+from xfmr.detectors.kinds import detector_from_bytes
 from xfmr.errors import XfmrError
 from xfmr.faults.classifier import FaultClassifier
-from xfmr.features import N_SAMPLES
-from xfmr.rows.feature_set import FeatureSet, signals_of
-from xfmr.rows.featurizer import Batch, FeatureRows, GroupFeaturizer
-from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.features import FeatureRows
+from xfmr.rows.row_set import DIAGNOSED
+from xfmr.rows.writer import Batch
+from xfmr.schema import DIAGNOSES, IDENTITY_COLUMNS, KEY, Recording
 from xfmr.scores.scoring import beyond_usual, with_pseudo_labels
 from xfmr.scores.sets import ScoreSet, read_current
 from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.models import Models
 
-# What a diagnosed record keeps of its features: evaluate fits its baselines on them.
+# The features that are kept of a diagnosed record: evaluate fits its baselines on them.
 KEPT_COLUMNS = ["flat", "log_spectrum"]
 
 
 class Instruments(NamedTuple):
-    """What a pass diagnoses by, from its first record to its last, whatever becomes current in the run meanwhile.
+    """The models and thresholds of a pass, the same from its first record to its last.
 
     Args:
         detector: Key of the detector.
         thresholds: Of its scores.
-        classifier: Key of the fault classifier, where there is one.
+        classifier: Key of the fault classifier, None if there is none.
     """
 
     detector: str
@@ -40,44 +41,46 @@ class Instruments(NamedTuple):
 
     @classmethod
     def current(cls, run: Store) -> Instruments:
-        """Take those in use in a run.
+        """Return the current ones of a run.
 
         Raises:
-            XfmrError: Where there is no detector, or it has not scored the run yet.
+            XfmrError: If there is no detector, or it has not scored the run yet.
         """
         models = Models(run)
         models.required_key("detector")
-        return cls(*read_current(run, ScoreSet.facts), models.current_key("finetune"))
+        return cls(*read_current(run, ScoreSet.origin), models.current_key("finetune"))
 
 
 class DiagnosisRows:
-    """Rows of diagnosed records, by a run's detector, thresholds and, where there is one, fault classifier.
+    """Makes rows of diagnosed records, with a run's detector, thresholds and, if there is one, fault classifier.
 
     Args:
         run: The run whose models diagnose.
         instruments: Which of them.
-        sample_rate_hz: Sampling rate of the new archive in Hz.
-        n_samples: Length of its records in samples.
+        recording: Of the new archive.
+
+    Raises:
+        XfmrError: If a model is damaged or was made for another recording.
     """
 
-    def __init__(
-        self, run: Store, instruments: Instruments, sample_rate_hz: float, n_samples: int = N_SAMPLES
-    ) -> None:
+    def __init__(self, run: Store, instruments: Instruments, recording: Recording) -> None:
         models, self.thresholds = Models(run), instruments.thresholds
-        signals = signals_of({"sample_rate_hz": sample_rate_hz, "record_length": n_samples})
-        models.check_signals("detector", instruments.detector, signals)
-        self.detector = detector_from_bytes(*models.open("detector", instruments.detector))
+        self.detector = detector_from_bytes(*models.open("detector", instruments.detector, recording))
         self.classifier: FaultClassifier | None = None
         if instruments.classifier is not None:
-            models.check_signals("finetune", instruments.classifier, signals)
-            self.classifier = FaultClassifier.from_bytes(*models.open("finetune", instruments.classifier))
+            file = models.open("finetune", instruments.classifier, recording)
+            self.classifier = FaultClassifier.from_bytes(*file)
         columns = {*self.detector.columns, *(self.classifier.columns if self.classifier else ()), "log_spectrum"}
-        self.features = FeatureRows(sample_rate_hz, n_samples, tuple(sorted(columns)))
-        self.n_samples = n_samples
+        self.features = FeatureRows(recording, tuple(sorted(columns)))
+
+    @property
+    def record_length(self) -> int:
+        """Samples of a record."""
+        return self.features.record_length
 
     @property
     def schema(self) -> pa.Schema:
-        """:data:`xfmr.schema.DIAGNOSES`, where each record was read, and :data:`KEPT_COLUMNS`."""
+        """:data:`xfmr.schema.DIAGNOSES`, path and line of each record, and :data:`KEPT_COLUMNS`."""
         kept = [field for field in self.features.schema if field.name in ("path", "line", *KEPT_COLUMNS)]
         return pa.schema([*DIAGNOSES, *kept])
 
@@ -96,36 +99,21 @@ class DiagnosisRows:
         return table.select(self.schema.names).cast(self.schema)
 
 
-class GroupDiagnoser(GroupFeaturizer):
-    """Diagnoses one group after another with models loaded once.
-
-    Args:
-        work: Where rows, quarantine and ledger go.
-        archives: URI of each fleet's archive.
-        rows: What :class:`DiagnosisRows` is made of.
-    """
-
-    def __init__(self, work: Store, archives: Mapping[str, str], rows: tuple[Any, ...]) -> None:
-        super().__init__(work, archives, DiagnosisRows(*rows))
-
-
 def merge(work: Store) -> pa.Table:
     """Return all diagnoses of a finished pass, by sensor and time: columns of :data:`xfmr.schema.DIAGNOSES`."""
     columns = [name for name in DIAGNOSES.names if name not in IDENTITY_COLUMNS]
-    table = pa.concat_tables(FeatureSet(work).tables(columns))
-    return table.select(DIAGNOSES.names).sort_by(
-        [(name, "ascending") for name in ("fleet", "sensor_id", "data_time")]
-    )
+    table = pa.concat_tables(FeatureSet(work, DIAGNOSED).tables(columns))
+    return table.select(DIAGNOSES.names).sort_by([(name, "ascending") for name in KEY])
 
 
 def forgiven(diagnoses: pa.Table, thresholds: Thresholds) -> pa.Table:
-    """Take what is usual at its hour off the scores of a whole archive, :func:`beyond_usual`, and label them anew."""
+    """Subtract the usual score of each hour, :func:`beyond_usual`, from a whole archive's, and label it again."""
     rest = beyond_usual(diagnoses).drop_columns("pseudo_label")
     return with_pseudo_labels(rest, thresholds).select(diagnoses.schema.names)
 
 
 def check_output(out: str) -> None:
-    """Refuse a file name whose form is not known.
+    """Raise if a file name has no known ending.
 
     Raises:
         XfmrError: Unless it ends in .parquet or .jsonl.
@@ -143,6 +131,6 @@ def write_output(table: pa.Table, out: str) -> None:
     frame = table.to_pandas()
     frame["data_time"] = frame["data_time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     lines = BytesIO()
-    # 15 decimals are the most that pandas writes; its usual 10 would cut digits off a small score.
+    # 15 decimals are the most that pandas writes; its default of 10 would cut digits off a small score.
     frame.to_json(lines, orient="records", lines=True, force_ascii=False, double_precision=15)
     store.write(name, lines.getvalue())

@@ -1,10 +1,11 @@
-"""Arrow schemas: the one place where the columns that pass between jobs are written.
+"""The columns that pass between jobs, and the words in them.
 
-A transformer's sensor is named by ``fleet`` and ``sensor_id`` together; ``fleet`` is empty in a run of one archive.
+A sensor is identified by ``fleet`` and ``sensor_id`` together; ``fleet`` is empty in a run of one archive.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
@@ -40,8 +41,25 @@ NORMAL = "normal"
 RecordIds = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Recording:
+    """How an archive's records were recorded; features of different recordings are not comparable.
+
+    Args:
+        sample_rate_hz: Sampling rate in Hz.
+        record_length: Samples of a record; shorter ones are padded with zeros, longer ones cut.
+    """
+
+    sample_rate_hz: float
+    record_length: int
+
+
+RECORD_LENGTH = 8192
+"""Samples of a record, unless the settings say otherwise: one second at 8192 Hz."""
+
+
 class PseudoLabel(StrEnum):
-    """What a score alone says of a record."""
+    """The verdict of a score on a record."""
 
     NORMAL = "normal"
     UNCERTAIN = "uncertain"
@@ -49,7 +67,7 @@ class PseudoLabel(StrEnum):
 
 
 def path_segment(identity: str) -> str:
-    """Write a fleet's or sensor's name as one part of a path: letters and digits as they are, the rest %-encoded."""
+    """Return a fleet's or sensor's name as one part of a path: letters and digits as they are, the rest %-encoded."""
     return "".join(c if c.isalnum() or c in "-_." else quote(c, safe="") for c in identity)
 
 

@@ -8,19 +8,19 @@ import pyarrow as pa
 import pytest
 
 from xfmr import features
-from xfmr.detectors import detector_from_bytes
 from xfmr.detectors.bank import BankDetector, fit_bank
-from xfmr.detectors.known import Rows
+from xfmr.detectors.kinds import detector_from_bytes
 from xfmr.errors import XfmrError
-from xfmr.history.clean import CleanHistory, History, bank_values, clean_by_view
+from xfmr.history.clean import History, bank_values, clean_bank_history
 from xfmr.networks.checkpoint import from_bytes, to_bytes
+from xfmr.normal import Rows
 from xfmr.normal.daytime import DailyProfile
 from xfmr.schema import fixed_size_column
 from xfmr.views.hum import HARMONIC_COLUMNS, hum_views
-from xfmr.views.inputs import record_times, sensor_keys
 
 RATE_HZ = 8192.0
 SENSORS = ("s1", "s2")
+VIEWS = hum_views(mains_hz=50, sample_rate_hz=RATE_HZ)
 
 
 def signals_of(n: int, *, seed: int, sensor: int = 0, fault: float = 0.0, gain: float = 1.0) -> np.ndarray:
@@ -46,11 +46,8 @@ def table_of(signals: np.ndarray, sensor: str = "s1", first_id: int = 0) -> pa.T
     return pa.table({**identity, **{name: fixed_size_column(values) for name, values in columns.items()}})
 
 
-def history_of(table: pa.Table) -> CleanHistory:
-    views = hum_views(mains_hz=50, sample_rate_hz=RATE_HZ)
-    values = bank_values(table, views)
-    rows = table.select(["fleet", "sensor_id", "data_time", "record_id"]).to_pandas()
-    return clean_by_view(History(values, rows), views[0])
+def history_of(table: pa.Table) -> History:
+    return clean_bank_history(bank_values(table, VIEWS), Rows.of(table), VIEWS[0])
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +57,7 @@ def past() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def bank(past: pa.Table) -> BankDetector:
-    return fit_bank(history_of(past), mains_hz=50, sample_rate_hz=RATE_HZ, size=1000)
+    return fit_bank(history_of(past), VIEWS, size=1000)
 
 
 @pytest.mark.parametrize("sensor", [0, 1])
@@ -102,7 +99,7 @@ def test_nor_is_it_for_a_quiet_sensor_among_noisy_ones() -> None:
     hums = {name: signals_of(60, seed=1, sensor=i) for i, name in enumerate(("quiet", "n1", "n2", "n3"))}
     noises = {name: 3 * rng.standard_normal((60, 8192)).astype(np.float32) for name in ("n1", "n2", "n3")}
     past = [table_of(hum + noises.get(name, 0), name, 100 * i) for i, (name, hum) in enumerate(hums.items())]
-    bank = fit_bank(history_of(pa.concat_tables(past)), mains_hz=50, sample_rate_hz=RATE_HZ, size=1000)
+    bank = fit_bank(history_of(pa.concat_tables(past)), VIEWS, size=1000)
     noise = rng.standard_normal((10, 8192)).astype(np.float32)
     assert bank.score(table_of(noise, "quiet", 9000)).min() > 18
 
@@ -122,7 +119,7 @@ def test_a_knock_is_no_fault(bank: BankDetector) -> None:
     knocked, rattling = signals.copy(), signals + rattle.astype(np.float32)
     knocked[:, 3000:5400] += knock.astype(np.float32)
     table = table_of(knocked, first_id=8000)
-    scores, seen_whole = bank.score(table), bank.whole.score(bank.whole.view.values(table), rows_of(table))
+    scores, seen_whole = bank.score(table), bank.whole.score(bank.whole.view.values(table), Rows.of(table))
     assert np.median(scores) < 0.25 * np.median(bank.score(table_of(rattling, first_id=9000)))
     assert np.median(scores) < 0.25 * np.median(seen_whole)
 
@@ -131,7 +128,7 @@ def test_blows_in_all_the_second_are_seen_whole(bank: BankDetector) -> None:
     blows = np.zeros(8192, np.float32)
     blows[::400] = 1.0
     table = table_of(signals_of(20, seed=13) + blows, first_id=14_000)
-    np.testing.assert_array_equal(bank.score(table), bank.whole.score(bank.whole.view.values(table), rows_of(table)))
+    np.testing.assert_array_equal(bank.score(table), bank.whole.score(bank.whole.view.values(table), Rows.of(table)))
     assert bank.score(table).min() > 10
 
 
@@ -141,10 +138,6 @@ def test_what_a_sensor_scores_daily_at_an_hour_is_no_fault(bank: BankDetector) -
     views = (replace(known, profile=DailyProfile((("", "s1"),), excess)) for known in (bank.whole, bank.quiet))
     lower = bank.score(table) - replace(bank, **dict(zip(("whole", "quiet"), views, strict=True))).score(table)
     np.testing.assert_allclose(lower, np.where(np.arange(40) >= 30, 5, 0), atol=1e-5)
-
-
-def rows_of(table: pa.Table) -> Rows:
-    return Rows(table["record_id"].to_numpy(), sensor_keys(table), record_times(table))
 
 
 def test_the_history_is_scored_as_if_it_were_new(bank: BankDetector, past: pa.Table) -> None:
@@ -160,14 +153,14 @@ def test_an_unknown_sensor_is_compared_with_the_fleet(bank: BankDetector) -> Non
 
 
 def test_its_size_is_shared_out_over_the_sensors(past: pa.Table) -> None:
-    small = fit_bank(history_of(past), mains_hz=50, sample_rate_hz=RATE_HZ, size=30)
-    assert sorted(small.whole.keys.count(("", sensor)) for sensor in SENSORS) == [15, 15]
-    least = fit_bank(history_of(past), mains_hz=50, sample_rate_hz=RATE_HZ, size=2)
-    assert sorted(least.whole.keys.count(("", sensor)) for sensor in SENSORS) == [10, 10]
+    small = fit_bank(history_of(past), VIEWS, size=30)
+    assert sorted(len(own) for own in small.whole.rows.by_sensor().values()) == [15, 15]
+    least = fit_bank(history_of(past), VIEWS, size=2)
+    assert sorted(len(own) for own in least.whole.rows.by_sensor().values()) == [10, 10]
 
 
 def test_a_small_bank_knows_how_far_its_few_records_are_from_new_ones(past: pa.Table) -> None:
-    small = fit_bank(history_of(past), mains_hz=50, sample_rate_hz=RATE_HZ, size=20)
+    small = fit_bank(history_of(past), VIEWS, size=20)
     scores = small.score(table_of(signals_of(60, seed=14), first_id=15_000))
     assert abs(np.median(scores)) < 1
 

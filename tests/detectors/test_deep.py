@@ -7,20 +7,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xfmr.detectors import detector_from_bytes
-from xfmr.detectors.deep import DeepDetector
+from xfmr.detectors import ae, svdd, vae
+from xfmr.detectors.deep import BuildMember, DeepDetector
+from xfmr.detectors.kinds import detector_from_bytes
 from xfmr.errors import XfmrError
+from xfmr.features import LOG_SPECTRUM_LENGTH
 from xfmr.history.clean import History
 from xfmr.history.folds import FoldedHistory
 from xfmr.networks.encoders import build_encoder
-from xfmr.networks.members import ReconstructionError, SphereDistance, build_member
-from xfmr.normal import level_free
-from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
-from xfmr.views.inputs import ModelInputs, sensor_keys
+from xfmr.networks.members import ReconstructionError, SphereDistance
+from xfmr.normal import Rows, level_free
+from xfmr.schema import fixed_size_column
+from xfmr.views.inputs import ModelInputs
 from xfmr.views.views import View
 
 SENSORS = (("", "变压器-1"), ("", "s2"))
-SHAPE = (LOG_SPECTRUM_SIZE,)
+SHAPE = (LOG_SPECTRUM_LENGTH,)
 N_FOLDS = 3
 
 
@@ -39,15 +41,14 @@ def table(log_spectra: np.ndarray, first_id: int = 0) -> pa.Table:
 
 @pytest.fixture
 def past() -> pa.Table:
-    return table(np.random.default_rng(0).standard_normal((60, LOG_SPECTRUM_SIZE)).astype(np.float32))
+    return table(np.random.default_rng(0).standard_normal((60, LOG_SPECTRUM_LENGTH)).astype(np.float32))
 
 
 @pytest.fixture
 def history(past: pa.Table) -> FoldedHistory:
-    values, keys = level_free(np.stack(past["log_spectrum"].to_numpy())), sensor_keys(past)
-    inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, keys)
-    rows = past.select(["fleet", "sensor_id", "data_time", "record_id"]).to_pandas()
-    return FoldedHistory.of(inputs, History(values, rows), N_FOLDS, digest="history")
+    values, rows = level_free(np.stack(past["log_spectrum"].to_numpy())), Rows.of(past)
+    inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, rows)
+    return FoldedHistory.of(inputs, History(values, rows, pd.DataFrame()), N_FOLDS, digest="history")
 
 
 @pytest.fixture
@@ -65,11 +66,11 @@ def sigmas(detector: DeepDetector, rows: pa.Table) -> np.ndarray:
     inputs = torch.from_numpy(detector.inputs(rows))
     with torch.no_grad():
         raw = np.stack([member.eval()(inputs).double().numpy() for member in detector.members])
-    return np.stack([detector.calibration.apply(scores, sensor_keys(rows)) for scores in raw])
+    return np.stack([detector.calibration.apply(scores, Rows.of(rows)) for scores in raw])
 
 
 def test_a_new_record_is_scored_by_all_members(detector: DeepDetector, past: pa.Table) -> None:
-    new = table(np.random.default_rng(1).standard_normal((20, LOG_SPECTRUM_SIZE)).astype(np.float32), first_id=1000)
+    new = table(np.random.default_rng(1).standard_normal((20, LOG_SPECTRUM_LENGTH)).astype(np.float32), first_id=1000)
     np.testing.assert_allclose(detector.score(new), sigmas(detector, new).mean(axis=0), rtol=1e-4, atol=1e-4)
 
 
@@ -102,16 +103,18 @@ def test_the_error_of_an_autoencoder_is_its_mean_squared_residual() -> None:
 
 def test_a_louder_record_scores_alike_and_another_shape_higher(detector: DeepDetector, past: pa.Table) -> None:
     spectra = np.stack(past["log_spectrum"].to_numpy())[:1]
-    bent = spectra + np.linspace(0, 60, LOG_SPECTRUM_SIZE, dtype=np.float32)
+    bent = spectra + np.linspace(0, 60, LOG_SPECTRUM_LENGTH, dtype=np.float32)
     (same,), (louder,), (other,) = (detector.score(table(s, 5000)) for s in (spectra, spectra + 0.6, bent))
     assert louder == pytest.approx(same, abs=1e-3)
     assert other > detector.score(past).max()
 
 
-@pytest.mark.parametrize("kind", ["ae", "svdd", "vae"])
-def test_its_file_gives_back_the_same_scores(kind: str, history: FoldedHistory, past: pa.Table) -> None:
+@pytest.mark.parametrize(("kind", "build"), [("ae", ae._member), ("svdd", svdd._member), ("vae", vae._member)])
+def test_its_file_gives_back_the_same_scores(
+    kind: str, build: BuildMember, history: FoldedHistory, past: pa.Table
+) -> None:
     torch.manual_seed(0)
-    made = DeepDetector.calibrated(kind, [build_member(kind, "spectrum", SHAPE) for _ in range(N_FOLDS)], history)
+    made = DeepDetector.calibrated(kind, [build("spectrum", SHAPE) for _ in range(N_FOLDS)], history)
     copy = detector_from_bytes(made.to_bytes(), "a")
     np.testing.assert_array_equal(copy.score(past), made.score(past))
     np.testing.assert_array_equal(copy.history_ids, made.history_ids)

@@ -7,11 +7,13 @@ import pyarrow as pa
 import pytest
 from fitted import detector
 
-from xfmr.detectors import Detector, detector_from_bytes
+from xfmr.detectors.base import Detector
 from xfmr.detectors.ensemble import EnsembleDetector
+from xfmr.detectors.kinds import detector_from_bytes
 from xfmr.errors import XfmrError
+from xfmr.features import LOG_SPECTRUM_LENGTH
 from xfmr.normal import Standardiser
-from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
+from xfmr.schema import fixed_size_column
 from xfmr.views.inputs import ModelInputs
 from xfmr.views.views import View
 
@@ -32,14 +34,15 @@ class Fixed:
 
 
 def table(n: int) -> pa.Table:
-    values = np.random.default_rng(0).standard_normal((n, LOG_SPECTRUM_SIZE)).astype(np.float32)
-    identity = {"fleet": [""] * n, "sensor_id": ["s"] * n, "record_id": np.arange(10, 10 + n)}
+    values = np.random.default_rng(0).standard_normal((n, LOG_SPECTRUM_LENGTH)).astype(np.float32)
+    times = np.arange(n).astype("datetime64[us]")
+    identity = {"fleet": [""] * n, "sensor_id": ["s"] * n, "data_time": times, "record_id": np.arange(10, 10 + n)}
     return pa.table({**identity, "log_spectrum": fixed_size_column(values)})
 
 
 @pytest.fixture
 def members() -> tuple[Detector, ...]:
-    flat = np.zeros((1, LOG_SPECTRUM_SIZE), np.float32)
+    flat = np.zeros((1, LOG_SPECTRUM_LENGTH), np.float32)
     inputs = ModelInputs(View("spectrum", 64, "log"), {"vector": Standardiser((), flat, flat + 1)})
     return tuple(detector(inputs, seed=seed) for seed in (0, 1))
 

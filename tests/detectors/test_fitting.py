@@ -1,21 +1,28 @@
 """Fitted fold members: the history scores as what is new does, though networks know it by heart."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from xfmr.detectors.ae import fit_ae
 from xfmr.detectors.deep import DeepDetector
-from xfmr.detectors.fitting import fit_ae, fit_encoders, fit_svdd, fit_vae
-from xfmr.detectors.pretrained import Pretrained
+from xfmr.detectors.pretrained import Pretrained, fit_encoders
+from xfmr.detectors.svdd import fit_svdd
+from xfmr.detectors.vae import fit_vae
+from xfmr.features import LOG_SPECTRUM_LENGTH
 from xfmr.history.clean import History
 from xfmr.history.folds import FoldedHistory
-from xfmr.schema import LOG_SPECTRUM_SIZE, fixed_size_column
-from xfmr.settings.options import PretrainSettings, SvddSettings, VaeSettings
-from xfmr.training.loop import Schedule, train_alone
-from xfmr.views.inputs import ModelInputs, sensor_keys
+from xfmr.normal import Rows
+from xfmr.schema import fixed_size_column
+from xfmr.settings.options import PretrainSettings
+from xfmr.settings.stage_one import SvddSettings, VaeSettings
+from xfmr.training.loop import Data, Schedule, State
+from xfmr.training.trainer import LocalTrainer, MakeTask
+from xfmr.views.inputs import ModelInputs
 from xfmr.views.views import View, spectra
 
 N_FOLDS = 3
@@ -25,7 +32,7 @@ Fit = Callable[[FoldedHistory], DeepDetector]
 
 def table(n: int, *, seed: int, first_id: int = 0) -> pa.Table:
     """Noise, of which nothing can be learned but by heart."""
-    values = np.random.default_rng(seed).standard_normal((n, LOG_SPECTRUM_SIZE)).astype(np.float32)
+    values = np.random.default_rng(seed).standard_normal((n, LOG_SPECTRUM_LENGTH)).astype(np.float32)
     identity = {
         "fleet": pa.array([""] * n),
         "sensor_id": pa.array(["s"] * n),
@@ -42,15 +49,14 @@ def past() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def history(past: pa.Table) -> FoldedHistory:
-    values, keys = spectra(past), sensor_keys(past)
-    inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, keys)
-    rows = past.select(["fleet", "sensor_id", "data_time", "record_id"]).to_pandas()
-    return FoldedHistory.of(inputs, History(values, rows), N_FOLDS, digest="history")
+    values, rows = spectra(past), Rows.of(past)
+    inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, rows)
+    return FoldedHistory.of(inputs, History(values, rows, pd.DataFrame()), N_FOLDS, digest="history")
 
 
 @pytest.fixture(scope="module")
 def pretrained(history: FoldedHistory) -> Pretrained:
-    return Pretrained.of_bytes(fit_encoders(history, PretrainSettings(), SCHEDULE, train_alone)[0], "a")
+    return Pretrained.of_bytes(fit_encoders(history, PretrainSettings(), SCHEDULE, LocalTrainer())[0], "a")
 
 
 @pytest.fixture(params=["ae", "one_class", "soft_boundary", "vae"])
@@ -58,9 +64,9 @@ def detector(request: pytest.FixtureRequest, history: FoldedHistory, pretrained:
     if request.param == "ae":
         return fit_ae(pretrained, history)
     if request.param == "vae":
-        return fit_vae(history, VaeSettings(), SCHEDULE, train_alone)
+        return fit_vae(history, VaeSettings(), SCHEDULE, LocalTrainer())
     options = SvddSettings(objective=request.param, learning_rate=1e-3)
-    return fit_svdd(pretrained, history, options, SCHEDULE, train_alone)
+    return fit_svdd(pretrained, history, options, SCHEDULE, LocalTrainer())
 
 
 def test_the_history_scores_as_what_is_new_does(detector: DeepDetector, past: pa.Table) -> None:
@@ -76,10 +82,11 @@ def test_members_begin_from_the_encoders_that_have_not_seen_their_fold(
 ) -> None:
     none = Schedule(epochs=0, batch_size=32, seed=0)
 
-    def untrained(make_task, data, schedule):  # type: ignore[no-untyped-def]
-        return train_alone(make_task, data, none)
+    class NoTrainer(LocalTrainer):
+        def train(self, key: str, make_task: MakeTask, data: Data, schedule: Schedule, **options: Any) -> State:
+            return super().train(key, make_task, data, none, **options)
 
-    detector = fit_svdd(pretrained, history, SvddSettings(), SCHEDULE, untrained)
+    detector = fit_svdd(pretrained, history, SvddSettings(), SCHEDULE, NoTrainer())
     for fold, member in enumerate(detector.members):
         for name, tensor in pretrained.encoder(fold).items():
             np.testing.assert_array_equal(member.state_dict()[f"encoder.{name}"].numpy(), tensor.numpy())

@@ -12,6 +12,7 @@ from xfmr.errors import XfmrError
 from xfmr.evaluation import Baselines
 from xfmr.evaluation.baselines import BASELINES, held_out_scores
 from xfmr.features import N_SAMPLES
+from xfmr.rows.row_set import DIAGNOSED
 from xfmr.scores.thresholds import fit_thresholds
 
 
@@ -90,9 +91,14 @@ def test_records_whose_features_are_not_kept_have_no_baselines(run: Run, judged:
 def test_records_of_a_finished_diagnosis_are_found_once(run: Run, judged: pd.DataFrame, tmp_path: Path) -> None:
     new = write_archive(tmp_path / "new", {"n.jsonl": [line("a", 50, noise(50)), line("a", 51, noise(51))]})
     for key in ("x", "y"):
-        Run(tmp_path / f"run/diagnosed/{key}", {"": new}, columns=["log_spectrum"]).featurize()
-    Run(tmp_path / "run/diagnosed/unfinished", {"": new}, columns=["log_spectrum"]).plan()
-    diagnosed = Run(tmp_path / "run/diagnosed/x", {"": new}).table().to_pandas().assign(fault=[True, False])
+        Run(tmp_path / f"run/diagnosed/{key}", {"": new}, columns=["log_spectrum"], rows_in=DIAGNOSED).featurize()
+    Run(tmp_path / "run/diagnosed/unfinished", {"": new}, columns=["log_spectrum"], rows_in=DIAGNOSED).plan()
+    diagnosed = (
+        Run(tmp_path / "run/diagnosed/x", {"": new}, rows_in=DIAGNOSED)
+        .table()
+        .to_pandas()
+        .assign(fault=[True, False])
+    )
     baselines = Baselines(run.store, history_of(judged), seed=0, method="mad")
     found = baselines.judge(run.store, pd.concat([diagnosed, judged.iloc[:1]]))
     assert {len(verdicts.score) for verdicts in found.values()} == {3}

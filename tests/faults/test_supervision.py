@@ -11,16 +11,9 @@ from fitted import classifier, inputs_of
 
 import xfmr.faults.supervision
 from xfmr.errors import XfmrError
+from xfmr.faults.fitting import held_out_quality, load_inputs, sampling_weights, training_data
 from xfmr.faults.split import part_of
-from xfmr.faults.supervision import (
-    SOME_FAULT,
-    Supervision,
-    drawing_chance,
-    judge,
-    load_inputs,
-    supervise,
-    training_data,
-)
+from xfmr.faults.supervision import SOME_FAULT, Supervision, supervise
 from xfmr.schema import KEY
 from xfmr.settings.options import FinetuneSettings
 from xfmr.views.inputs import ModelInputs
@@ -162,7 +155,7 @@ def test_digest_and_words_follow_what_is_known(labelled: pd.DataFrame, scores: p
 def test_chances_by_hand() -> None:
     """Two classes, one of them known from people (2 rows) and pseudo-labels (1 row): 1/2, and of that 1/2 each."""
     rows = pd.DataFrame({"class": [0, 0, 0, 2], "pseudo": [False, False, True, False]})
-    np.testing.assert_allclose(drawing_chance(rows), [1 / 8, 1 / 8, 1 / 4, 1 / 2])
+    np.testing.assert_allclose(sampling_weights(rows), [1 / 8, 1 / 8, 1 / 4, 1 / 2])
 
 
 def test_a_signal_with_two_labels_is_learned_by_neither(labelled: pd.DataFrame, scores: pd.DataFrame) -> None:
@@ -174,7 +167,7 @@ def test_a_signal_with_two_labels_is_learned_by_neither(labelled: pd.DataFrame, 
 
 def test_pseudo_labels_do_not_swamp_people_whatever_they_weigh(labelled: pd.DataFrame, scores: pd.DataFrame) -> None:
     chances = [
-        drawing_chance(supervise(labelled, scores, FinetuneSettings(pseudo_weight=weight)).part("train"))
+        sampling_weights(supervise(labelled, scores, FinetuneSettings(pseudo_weight=weight)).part("train"))
         for weight in (0.5, 1.0)
     ]
     np.testing.assert_array_equal(*chances)
@@ -182,7 +175,7 @@ def test_pseudo_labels_do_not_swamp_people_whatever_they_weigh(labelled: pd.Data
 
 def test_chances_balance_the_classes(labelled: pd.DataFrame, scores: pd.DataFrame) -> None:
     rows = supervise(labelled, scores, SETTINGS).part("train")
-    chance = drawing_chance(rows)
+    chance = sampling_weights(rows)
     assert chance.sum() == pytest.approx(1)
     np.testing.assert_allclose(pd.Series(chance).groupby(rows["class"]).sum(), 1 / 3)
 
@@ -233,7 +226,7 @@ def test_a_classifier_is_judged_by_the_labels_of_a_part(run: Run, inputs: ModelI
     truth = [predicted[0], predicted[1], (predicted[2] + 1) % 3, predicted[3]]
     rows = rows_of(run, [0, 1, 2, 3], **{"class": truth, "weight": 1.0, "part": "test"})
     supervision = Supervision(rows, made.classes)
-    found = judge(made, run.features, supervision, "test")
+    found = held_out_quality(made, run.features, supervision, "test")
     assert (found["records"], found["accuracy"]) == (4, 0.75)
     assert 0 < found["macro_f1"] < 1
-    assert judge(made, run.features, supervision, "validation") == {"records": 0}
+    assert held_out_quality(made, run.features, supervision, "validation") == {"records": 0}

@@ -8,34 +8,31 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from archives import Run, fleet_files, line, time_at, write_archive
-from sources import parameters, reachable, relative, sources
 
 from xfmr.errors import XfmrError
-from xfmr.history.clean import ReadGroup, ViewedHistory, load_clean_history
-from xfmr.normal import Standardiser, level_free
+from xfmr.history.folds import FoldedHistory, load_folded_history
+from xfmr.history.reading import ReadGroup
+from xfmr.normal import Rows, Standardiser, level_free
 from xfmr.normal.cleaning import CLEANING_SHARE
 from xfmr.schema import IDENTITY_COLUMNS, to_numpy
 from xfmr.settings.options import Branch
 from xfmr.views.views import View
 
 NONE = np.empty(0, np.int64)
+N_FOLDS = 2
 PLANES = ("cwt", "stft")
-STAGE_ONE = [
-    path
-    for within in ("xfmr/history/clean.py", "xfmr/training/pretrain.py", "xfmr/training/svdd.py", "xfmr/detectors/")
-    for path in sources(within)
-]
 
 
 def load(
     run: Run, *, struck: np.ndarray = NONE, max_records: int = 1000, branch: Branch = "spectrum"
-) -> ViewedHistory:
-    return load_clean_history(run.features, View(branch, 48, "minmax"), struck=struck, max_records=max_records)
+) -> FoldedHistory:
+    view = View(branch, 48, "minmax")
+    return load_folded_history(run.features, view, N_FOLDS, struck=struck, max_records=max_records)
 
 
-def seen(clean: ViewedHistory) -> pd.DataFrame:
+def seen(history: FoldedHistory) -> pd.DataFrame:
     """Return all records that were read, those set aside among them, by sensor and time."""
-    rows = pd.concat([clean.history.rows, clean.set_aside[IDENTITY_COLUMNS]])
+    rows = pd.concat([history.rows.frame(), history.set_aside[IDENTITY_COLUMNS]])
     return rows.sort_values(IDENTITY_COLUMNS[:3]).reset_index(drop=True)
 
 
@@ -74,17 +71,19 @@ def test_every_living_record_is_seen_in_order_of_sensor_and_time(run: Run) -> No
         (sensor, time_at(minute)) for sensor, minute in expected
     ]
     np.testing.assert_array_equal(rows["record_id"], ids_of(run, *expected))
-    kept = clean.history.rows
+    kept = clean.rows.frame()
     assert kept.equals(kept.sort_values(IDENTITY_COLUMNS[:3], ignore_index=True))
-    assert clean.history.record_ids.dtype == np.int64
-    assert clean.history.keys == list(zip(kept["fleet"], kept["sensor_id"], strict=True))
+    assert clean.rows.ids.dtype == np.int64
+    keys = [clean.rows.sensors[code] for code in clean.rows.codes]
+    assert keys == list(zip(kept["fleet"], kept["sensor_id"], strict=True))
 
 
 def test_values_are_the_level_free_spectra_of_the_rows(run: Run) -> None:
-    history = load(run).history
+    history = load(run)
     table = run.table("log_spectrum")
     by_id = dict(zip(table["record_id"].to_pylist(), level_free(to_numpy(table, "log_spectrum")), strict=True))
-    np.testing.assert_array_equal(history.values, [by_id[i] for i in history.record_ids.tolist()])
+    values = np.stack([by_id[i] for i in history.rows.ids.tolist()])
+    np.testing.assert_array_equal(history.values, history.inputs.scale(values, history.rows))
 
 
 def test_what_is_unlike_the_rest_is_set_aside(tmp_path: Path) -> None:
@@ -100,7 +99,7 @@ def test_what_is_unlike_the_rest_is_set_aside(tmp_path: Path) -> None:
     assert clean.set_aside.columns.tolist() == [*IDENTITY_COLUMNS, "distance"]
     assert clean.set_aside.nlargest(2, "distance")["record_id"].isin(odd).all()
     assert len(clean.set_aside) <= np.ceil(CLEANING_SHARE * 32)
-    assert not np.isin(clean.history.record_ids, clean.set_aside["record_id"]).any()
+    assert not np.isin(clean.rows.ids, clean.set_aside["record_id"]).any()
 
 
 def test_the_standardiser_is_of_all_records_seen(run: Run) -> None:
@@ -108,9 +107,7 @@ def test_the_standardiser_is_of_all_records_seen(run: Run) -> None:
     table = run.table("log_spectrum")
     by_id = dict(zip(table["record_id"].to_pylist(), level_free(to_numpy(table, "log_spectrum")), strict=True))
     rows = seen(clean)
-    expected = Standardiser.fit(np.stack([by_id[i] for i in rows["record_id"]]), [("", s) for s in rows["sensor_id"]])
-    np.testing.assert_array_equal(clean.standardiser.median, expected.median)
-    np.testing.assert_array_equal(clean.standardiser.scale, expected.scale)
+    expected = Standardiser.fit(np.stack([by_id[i] for i in rows["record_id"]]), Rows.of(rows))
     learned = clean.inputs.scalers["vector"].arrays()
     np.testing.assert_array_equal(learned["median"], expected.median)
     np.testing.assert_array_equal(learned["scale"], expected.scale)
@@ -140,10 +137,10 @@ def test_the_grouping_does_not_matter(archive: Path, run: Run, tmp_path: Path, g
     other.featurize()
     for struck, most in [(NONE, 1000), (ids_of(run, ("s2", 1)), 5)]:
         one, two = (load(each, struck=struck, max_records=most) for each in (run, other))
-        pd.testing.assert_frame_equal(one.history.rows, two.history.rows)
+        pd.testing.assert_frame_equal(one.rows.frame(), two.rows.frame())
         pd.testing.assert_frame_equal(one.set_aside, two.set_aside)
-        np.testing.assert_array_equal(one.history.values, two.history.values)
-        assert one.digest() == two.digest()
+        np.testing.assert_array_equal(one.values, two.values)
+        assert one.digest == two.digest
 
 
 @pytest.mark.parametrize("branch", ["spectrum", "dual"])
@@ -159,18 +156,20 @@ def test_the_order_in_which_groups_are_read_does_not_matter(tmp_path: Path, bran
 
     view = View(branch, 48, "minmax")
     one, two = (
-        load_clean_history(run.features, view, struck=NONE, max_records=1000, each=each) for each in (map, backwards)
+        load_folded_history(run.features, view, N_FOLDS, struck=NONE, max_records=1000, each=each)
+        for each in (map, backwards)
     )
-    assert len(one.history.values) > 5
-    pd.testing.assert_frame_equal(one.history.rows, two.history.rows)
-    np.testing.assert_array_equal(one.history.values, two.history.values)
+    assert len(one.values) > 5
+    pd.testing.assert_frame_equal(one.rows.frame(), two.rows.frame())
+    np.testing.assert_array_equal(one.values, two.values)
 
 
 def test_fleets_stay_apart(archive: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "two", {"south": archive, "north": archive})
     run.featurize()
     clean = load(run)
-    assert clean.history.keys == sorted(clean.history.keys)
+    assert clean.rows.codes.tolist() == sorted(clean.rows.codes)
+    assert clean.rows.sensors == tuple(sorted(clean.rows.sensors))
     assert seen(clean).groupby(["fleet", "sensor_id"]).size().to_dict() == {
         (fleet, sensor): n for fleet in ("north", "south") for sensor, n in {"s1": 7, "s2": 7, "s4": 1}.items()
     }
@@ -200,15 +199,15 @@ def test_thinned_history_keeps_sensors_that_have_little(tmp_path: Path) -> None:
 
 
 def test_the_digest_says_which_records(run: Run) -> None:
-    assert load(run).digest() == load(run).digest()
-    assert load(run).digest() != load(run, struck=ids_of(run, ("s1", 1))).digest()
+    assert load(run).digest == load(run).digest
+    assert load(run).digest != load(run, struck=ids_of(run, ("s1", 1))).digest
 
 
 def test_the_digest_says_whose_records_and_when(archive: Path, tmp_path: Path) -> None:
     def digest(name: str, *lines: bytes) -> str:
         run = Run(tmp_path / name, {"": write_archive(tmp_path / f"{name}-archive", {"a.jsonl": lines})})
         run.featurize()
-        return load(run).digest()
+        return load(run).digest
 
     first = [line("s1", minute, 1 + minute) for minute in range(4)]
     moved, renamed = line("s1", 9, 4), line("s2", 3, 4)
@@ -231,22 +230,8 @@ def test_images_are_of_the_records_that_spectra_left(tmp_path: Path) -> None:
         columns=["signal", "log_spectrum", "cwt", "stft"],
     )
     run.featurize()
-    images, spectra = load(run, branch="image").history, load(run).history
-    pd.testing.assert_frame_equal(images.rows, spectra.rows)
+    images, spectra = load(run, branch="image"), load(run)
+    pd.testing.assert_frame_equal(images.rows.frame(), spectra.rows.frame())
     assert images.values.shape == (len(spectra.rows), 3, 48, 48)
     assert images.values.dtype == np.uint8
     assert (images.values.max(axis=(2, 3)) == 255).all()
-
-
-@pytest.mark.parametrize("path", STAGE_ONE, ids=relative)
-def test_stage_one_takes_no_label(path: Path) -> None:
-    assert [name for name in parameters(path) if "label" in name] == []
-    assert "xfmr/labels.py" not in reachable(path)
-
-
-def test_the_guard_sees_what_it_forbids() -> None:
-    (labels,) = sources("xfmr/labels.py")
-    assert "labels" in parameters(labels)
-    (pretrain,) = sources("jobs/pretrain.py")
-    assert {"xfmr/labels.py", "xfmr/storage/store.py"} <= reachable(pretrain)
-    assert len(STAGE_ONE) >= 4

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from identities import rows_of
 
 from xfmr.history.folds import time_folds
 from xfmr.normal import SensorKey
@@ -10,7 +11,7 @@ A, B, C = ("", "a"), ("", "b"), ("", "c")
 
 
 def folds(keys: list[SensorKey], n_folds: int = 5, ids: np.ndarray | None = None) -> list[int]:
-    return time_folds(keys, np.arange(len(keys)) if ids is None else ids, n_folds).tolist()
+    return time_folds(rows_of(keys, ids=ids), n_folds).tolist()
 
 
 def test_a_fold_is_a_stretch_of_each_sensors_time() -> None:

@@ -9,7 +9,7 @@ from archives import SAMPLE_RATE_HZ, Run, fleet_files, write_archive
 from xfmr.history import of_run
 from xfmr.history.of_run import bank_history
 from xfmr.settings import Settings
-from xfmr.views.hum import HARMONIC_COLUMNS
+from xfmr.views.hum import HARMONIC_COLUMNS, hum_views
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -20,11 +20,12 @@ def test_a_cluster_reads_what_one_process_reads(
     run = Run(tmp_path / "run", {"": archive}, columns=("signal", *HARMONIC_COLUMNS))
     run.featurize()
     settings = Settings(run=run.store.path(), sample_rate_hz=SAMPLE_RATE_HZ)
-    alone = bank_history(settings, np.empty(0, np.int64))
+    views, none = hum_views(mains_hz=50, sample_rate_hz=SAMPLE_RATE_HZ), np.empty(0, np.int64)
+    alone = bank_history(settings, views, none)
     monkeypatch.setattr(of_run, "has_more_nodes", lambda: True)
-    together = bank_history(settings, np.empty(0, np.int64))
+    together = bank_history(settings, views, none)
     assert capsys.readouterr().err.count("history: 100%") == 2
-    assert len(alone.history.values) > 10
-    assert alone.history.rows.equals(together.history.rows)
+    assert len(alone.values) > 10
+    assert alone.rows.frame().equals(together.rows.frame())
     assert alone.set_aside.equals(together.set_aside)
-    np.testing.assert_array_equal(alone.history.values, together.history.values)
+    np.testing.assert_array_equal(alone.values, together.values)

@@ -197,7 +197,7 @@ def test_features_of_another_kind_than_the_detector_s(
     refusal: Refusal, run: Run, archive: Path, tmp_path: Path, job: str
 ) -> None:
     publish_detector(run)
-    Run(tmp_path / "run", {"": archive}, n_samples=4096).featurize()
+    Run(tmp_path / "run", {"": archive}, record_length=4096).featurize()
     (tmp_path / "labels.csv").write_text("sensor_id,data_time,label\ns1,2024-03-01T08:00:00Z,normal\n")
     message = refusal(job, "--run", "run", *(["--labels", "labels.csv"] if job == "evaluate" else []))
     assert "was made for records of record_length 8192, not 4096: run jobs.fit_detector on the features" in message
@@ -205,7 +205,7 @@ def test_features_of_another_kind_than_the_detector_s(
 
 def test_score_looks_at_its_detector_first(refusal: Refusal, run: Run) -> None:
     assert "run jobs.fit_detector on it first" in refusal("score", "--run", "run")
-    Models(run.store).publish("detector", "d0", b"damaged", {}, signals=run.signals)
+    Models(run.store).publish("detector", "d0", b"damaged", {}, recording=run.recording)
     assert "is not a whole xfmr model" in refusal("score", "--run", "run")
 
 

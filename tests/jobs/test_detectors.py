@@ -1,7 +1,6 @@
 """Every detector of every branch on a tiny fleet: trained in this process by the train loop of the workers."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.errors import XfmrError
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import Settings
-from xfmr.settings.combinations import DETECTORS
-from xfmr.settings.options import Branch, DetectorKind, Objective
+from xfmr.settings.options import Branch, Objective
+from xfmr.settings.stage_one import DETECTORS, DetectorKind
 from xfmr.storage.models import Models
-from xfmr.training.loop import train_alone
+from xfmr.training.trainer import LocalTrainer
 
 COLUMNS = ("signal", "zerone", "log_spectrum", "quiet_psd", "cwt", "stft")
 N_RECORDS = 24
@@ -44,8 +43,7 @@ QUICK = [c for c in COMBINATIONS if c[1] in ("spectrum", "zerone")] + [
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray Train would take 20 s to start for each; tests/training holds that it ends alike."""
     for job in (jobs.pretrain, jobs.fit_detector):
-        monkeypatch.setattr(job, "cluster", nullcontext)
-        monkeypatch.setattr(job, "fit", lambda run, *what: train_alone(*what))
+        monkeypatch.setattr(job, "ClusterTrainer", lambda *of_run: LocalTrainer())
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +126,7 @@ def test_an_ensemble_has_the_members_and_weights_that_were_asked_for(
 def test_the_same_seed_gives_the_same_file_and_another_another(run: Run, settings: Callable[..., Settings]) -> None:
     def file(seed: int) -> bytes:
         fit_detector(settings(detector="vae", seed=seed))
-        return Models(run.store).read("detector")[0]
+        return Models(run.store).read("detector", run.recording)[0]
 
     first, other = file(0), file(1)
     assert file(0) == first
@@ -154,7 +152,7 @@ def test_encoders_of_other_settings_are_refused(
 def test_encoders_of_another_history_are_refused(settings: Callable[..., Settings]) -> None:
     """Their folds would be cut elsewhere, and members would score what their encoders have seen."""
     pretrain(settings())
-    fewer = settings(detector="ae", pretrain={"max_records": N_RECORDS - 4})
+    fewer = settings(detector="ae", max_records=N_RECORDS - 4)
     with pytest.raises(XfmrError, match=r"was trained on other records[^\n]*: run jobs\.pretrain again$"):
         fit_detector(fewer)
 

@@ -17,7 +17,6 @@ from disks import SmallDisk
 from processes import Command, featurize_command, outputs, wait_for
 
 from jobs.groups import process
-from xfmr.rows.feature_set import close
 
 N_KILLS = 20
 N_GROUPS = 40
@@ -99,20 +98,20 @@ def test_a_worker_that_dies_once(tmp_path: Path, signed: bool, as_actor: bool) -
     archive = write_archive(tmp_path / "archive", fleet_files())
     undisturbed, run = Run(tmp_path / "undisturbed", {"": archive}), Run(tmp_path / "run", {"": archive})
     undisturbed.featurize()
-    featurizer, marker = run.featurizer, tmp_path / "died"
+    writer, marker = run.writer, tmp_path / "died"
 
     class DiesOnce:  # in here, so that it is sent to the workers and not imported by them
         def __call__(self, item: str) -> pa.Table:
             if signed:
-                featurizer(item)
+                writer(item)
             if not marker.exists():
                 marker.touch()
                 os._exit(1)
-            return featurizer(item)
+            return writer(item)
 
     worker: Any = DiesOnce if as_actor else DiesOnce()
     process(run.plan(), worker, label="test")
-    close(run.store, made_with=run.signals)
+    run.close()
     assert marker.exists()
     assert outputs(tmp_path / "run") == outputs(tmp_path / "undisturbed")
 

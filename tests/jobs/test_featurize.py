@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,17 @@ from jobs.groups import process
 from xfmr.archive import ArchiveFile
 from xfmr.archive.plan import Group
 from xfmr.errors import XfmrError
-from xfmr.rows.feature_set import SUCCESS, Counts, FeatureSet
-from xfmr.rows.featurizer import FeatureRows, GroupFeaturizer
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.features import FeatureRows
+from xfmr.rows.row_set import Counts, RowSet
+from xfmr.rows.writer import GroupWriter
+from xfmr.schema import Recording
 from xfmr.settings import SETTINGS_FILE, FeaturizeSettings, Settings
 from xfmr.storage import Store
 
 GROUP_BYTES = 1_000_000
+
+SUCCESS = "features/_SUCCESS.json"
 
 
 @pytest.fixture
@@ -195,6 +201,8 @@ def test_killed_half_way_and_run_again(recordings: list[Path], tmp_path: Path) -
 
 def test_what_fails_in_a_worker_fails_in_one_line(tmp_path: Path) -> None:
     group = Group("g", (ArchiveFile("", "a.jsonl", 1, 1),))
-    worker = GroupFeaturizer(Store(str(tmp_path)), {"": "s9://bucket"}, FeatureRows(8192.0))
+    worker = GroupWriter(
+        RowSet(Store(str(tmp_path))), {"": "s9://bucket"}, partial(FeatureRows, Recording(8192.0, 8192))
+    )
     with pytest.raises(XfmrError, match=r"^s9://bucket: not a path or URI [^\n]*$"):
         process([group], worker, label="test")

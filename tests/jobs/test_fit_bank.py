@@ -81,4 +81,4 @@ def test_other_sensors_or_times_of_the_same_signals_are_learned_anew(tmp_path: P
     np.testing.assert_array_equal(before.history_ids, after.history_ids)
     assert len(run.store.folders("models")) == 2
     prefix = "site-s" if change == "sensor" else "s"
-    assert {sensor for _, sensor in after.whole.keys} == {f"{prefix}0", f"{prefix}1"}
+    assert {sensor for _, sensor in after.whole.sensors} == {f"{prefix}0", f"{prefix}1"}

@@ -12,7 +12,7 @@ from s3 import ObjectStore
 
 from xfmr.evaluation import read_diagnoses
 from xfmr.rows.feature_set import FeatureSet
-from xfmr.rows.featurizer import VALUE_COLUMNS
+from xfmr.rows.features import VALUE_COLUMNS
 from xfmr.scores.sets import read_scores
 from xfmr.storage import Store
 from xfmr.storage.lease import LEASE

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from identities import rows_of
 
 from xfmr.normal import MIN_HISTORY, cleaning
 from xfmr.normal.neighbours import NEIGHBOURS, mean_squared_distance, thinned
@@ -12,7 +13,7 @@ A = ("", "a")
 
 def clean(values: np.ndarray, keys: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
     """Clean records of one minute after another, of one day at most."""
-    return cleaning.clean(values, keys, np.datetime64("2024-01-01") + np.arange(len(keys)).astype("timedelta64[m]"))
+    return cleaning.clean(values, rows_of(keys))
 
 
 def clusters(*sizes: int, spread: float = 1.0) -> tuple[np.ndarray, list[tuple[str, str]]]:
@@ -58,7 +59,7 @@ def test_a_bank_is_thinned_evenly() -> None:
 def test_whitening_makes_directions_alike() -> None:
     values, keys = clusters(4000, 4000)
     values[:, 0] *= 5
-    white = whitener(values, keys)
+    white = whitener(values, rows_of(keys))
     np.testing.assert_allclose(white, white.T, atol=1e-5)
     before, after = values[:4000].std(axis=0), (values[:4000] @ white).std(axis=0)
     assert before.max() > 4 * before.min()
@@ -67,7 +68,7 @@ def test_whitening_makes_directions_alike() -> None:
 
 def test_with_little_history_whitening_is_hardly_more_than_a_scale() -> None:
     values, keys = clusters(3)
-    white = whitener(values, keys)
+    white = whitener(values, rows_of(keys))
     assert np.abs(white - white[0, 0] * np.eye(8)).max() < 0.2 * white[0, 0]
 
 
@@ -137,7 +138,7 @@ def test_what_comes_every_evening_is_kept_and_a_fault_of_a_day_is_not() -> None:
     evening, night = np.arange(480) % 48 >= 42, (np.arange(480) >= 200) & (np.arange(480) < 224)
     values[evening] += 6
     values[night] -= 6
-    kept, _ = cleaning.clean(values, keys, times)
+    kept, _ = cleaning.clean(values, rows_of(keys, times=times))
     assert not kept[night].any()
     assert kept[evening & ~night].mean() > 0.9
     assert clean(values, keys)[0][evening].mean() < 0.8

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xfmr.records import Reason, Record, Reject, parse_line, record_id, zeroed_rows
+from xfmr.records import Reason, Record, Reject, parse_line, record_id
 
 TIME = "2024-03-01T08:00:00Z"
 GOOD = {"sensor_id": "s1", "data_time": TIME, "signal_value": "1.5,-2,3e-1"}
@@ -35,7 +35,7 @@ def line_without(key: str) -> bytes:
 
 
 def parse(line: bytes, length: int = 4) -> Record | Reject:
-    return parse_line(line, line_number=7, rows=zeroed_rows(length))
+    return parse_line(line, line_number=7, record_length=length)
 
 
 def record(line: bytes, length: int = 4) -> Record:
@@ -261,11 +261,10 @@ def test_numbers_are_what_float_says(tokens: list[str]) -> None:
         assert result.signal[: len(expected)].tolist() == float32(expected).tolist()
 
 
-def test_a_row_is_taken_only_by_a_usable_line() -> None:
-    rows = iter(np.zeros((2, 4), np.float32))
+def test_each_record_has_a_signal_of_its_own() -> None:
     values = [{"signal_value": value} for value in ("1,x", "1,nan", "5", "6")]
     lines = [line_of(sensor_id=""), *(line_of(**value) for value in values)]
-    results = [parse_line(line, line_number=1, rows=rows) for line in lines]
+    results = [parse_line(line, line_number=1, record_length=4) for line in lines]
     kept = [result for result in results if isinstance(result, Record)]
-    assert [result.signal[0] for result in kept] == [5, 6]
-    assert kept[0].signal.base is kept[1].signal.base
+    assert [result.signal.tolist() for result in kept] == [[5, 0, 0, 0], [6, 0, 0, 0]]
+    assert not np.shares_memory(kept[0].signal, kept[1].signal)

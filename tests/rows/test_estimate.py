@@ -6,7 +6,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from archives import N_VALUES, line, write_archive
+from archives import N_VALUES, RECORDING, line, write_archive
 
 from xfmr.archive import list_archive
 from xfmr.archive.plan import Group, plan_groups
@@ -14,11 +14,11 @@ from xfmr.errors import XfmrError
 from xfmr.rows import estimate as estimating
 from xfmr.rows import sample as sampling
 from xfmr.rows.estimate import Estimate, duration, estimate
-from xfmr.rows.featurizer import FeatureRows
+from xfmr.rows.features import FeatureRows
 from xfmr.rows.sample import read_sample
 
 LINES = [line("s1", minute, 1 + minute) for minute in range(400)]
-ROWS = FeatureRows(8192.0, columns=("signal", "log_spectrum"))
+ROWS = FeatureRows(RECORDING, columns=("signal", "log_spectrum"))
 
 
 def groups_of(archive: Path, *, group_bytes: int = 100_000) -> list[Group]:
@@ -79,7 +79,7 @@ def test_parts_of_a_long_file_are_sampled_each(tmp_path: Path, monkeypatch: pyte
     long(tmp_path)
     groups = groups_of(tmp_path, group_bytes=1)
     assert len(groups) > 20
-    sample = read_sample(groups, {"": str(tmp_path)}, n_samples=8192)
+    sample = read_sample(groups, {"": str(tmp_path)}, record_length=8192)
     minutes = {record.data_time for batch in sample.batches for _, record in batch.records}
     assert len(minutes) == sample.n_records == sample.lines[False]
     assert max(minutes) - min(minutes) > 300 * (sorted(minutes)[1] - min(minutes))

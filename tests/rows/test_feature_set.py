@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xfmr.errors import XfmrError
-from xfmr.rows.feature_set import SUCCESS, Counts, FeatureSet, close
+from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.row_set import Counts
 from xfmr.storage import Store
 
 # Records of two sensors at two times, three of them in several places; the first line of each in order of path and
@@ -50,7 +51,7 @@ def test_the_order_of_work_does_not_matter(
     run = Run(tmp_path_factory.mktemp("run"), {"": copied})
     groups = run.plan()
     run.process(groups[i] for i in order)
-    close(run.store)
+    run.rows.close()
     assert run.kept() == FIRST
 
 
@@ -66,7 +67,7 @@ def test_killed_while_closing(copied: Path, tmp_path: Path, monkeypatch: pytest.
     with monkeypatch.context() as patch:
         patch.setattr(Store, "write_json", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            close(run.store)
+            run.rows.close()
     with pytest.raises(XfmrError, match="no finished features"):
         FeatureSet(run.store)
     assert run.featurize() == Counts(lines=10, kept=4, quarantined=0, duplicates=6)
@@ -76,9 +77,9 @@ def test_killed_while_closing(copied: Path, tmp_path: Path, monkeypatch: pytest.
 def test_closing_again_changes_nothing(copied: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {"": copied})
     counts = run.featurize()
-    success = run.store.read(SUCCESS)
-    assert close(run.store) == counts
-    assert run.store.read(SUCCESS) == success
+    success = run.store.read(run.rows.success_file)
+    assert run.rows.close() == counts
+    assert run.store.read(run.rows.success_file) == success
     assert run.kept() == FIRST
 
 

@@ -16,7 +16,7 @@ from xfmr.scores.left_out import left_out_ids
 from xfmr.scores.thresholds import Thresholds
 from xfmr.settings import Settings
 from xfmr.storage.models import Models
-from xfmr.views.hum import HARMONIC_COLUMNS
+from xfmr.views.hum import HARMONIC_COLUMNS, hum_views
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_the_anomalies_of_the_scores_are_left_out_until_the_archive_grows(run: R
 def test_scores_of_an_earlier_detector_do_not_count(run: Run) -> None:
     made = publish_detector(run)
     publish(run, ids(run)[:3], "one")
-    Models(run.store).publish("detector", "d1", made.to_bytes(), {}, signals=run.signals)
+    Models(run.store).publish("detector", "d1", made.to_bytes(), {}, recording=run.recording)
     with pytest.raises(XfmrError, match="earlier detector"):
         left_out_ids(run.features)
 
@@ -77,11 +77,9 @@ def test_neither_bank_nor_networks_see_them(run: Run, leave_out: bool) -> None:
     publish(run, ids(run)[:3], "one")
     settings = Settings(run=run.store.path(), sample_rate_hz=SAMPLE_RATE_HZ, leave_out_anomalies=leave_out)
     struck = struck_ids(settings)
-    bank, networks = bank_history(settings, struck), branch_history(settings, struck)
-    for learned, aside in (
-        (bank.history.record_ids, bank.set_aside),
-        (networks.history.record_ids, networks.set_aside),
-    ):
-        read = np.concatenate([learned, aside["record_id"]])
+    views = hum_views(mains_hz=50, sample_rate_hz=SAMPLE_RATE_HZ)
+    bank, networks = bank_history(settings, views, struck), branch_history(settings, struck)
+    for history in (bank, networks):
+        read = np.concatenate([history.rows.ids, history.set_aside["record_id"]])
         assert np.isin(ids(run)[:3], read).any() != leave_out
         assert np.isin(ids(run)[3:], read).all()

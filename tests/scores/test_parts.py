@@ -70,7 +70,9 @@ def test_a_group_that_lost_a_row_is_scored_anew(run: Run, tmp_path: Path) -> Non
 
 def test_parts_of_another_detector_are_removed(run: Run) -> None:
     score(run)
-    Models(run.store).publish("detector", "d1", detector(inputs_of(run), seed=1).to_bytes(), {}, signals=run.signals)
+    Models(run.store).publish(
+        "detector", "d1", detector(inputs_of(run), seed=1).to_bytes(), {}, recording=run.recording
+    )
     parts = score(run, "d1")
     parts.remove_others()
     assert {info.path for info in run.store.files("score_parts")} == {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from archives import SIGNALS
+from archives import RECORDING
 from fitted import SENSORS, publish_scores, scores_of
 
 from xfmr.schema import SCORES
@@ -21,7 +21,7 @@ from xfmr.storage.models import Models
 @pytest.mark.parametrize("n", [1, 3, 40])
 def test_every_row_arrives_once_whatever_the_cut(tmp_path: Path, n: int) -> None:
     store = Store(str(tmp_path / "run"))
-    Models(store).publish("detector", "d0", b"", {}, signals=SIGNALS)
+    Models(store).publish("detector", "d0", b"", {}, recording=RECORDING)
     scores = scores_of(SENSORS, n_times=4)
     publish_scores(store, scores, n_ranges=n)
     found = read_scores(store).sort_values(["fleet", "sensor_id", "data_time"], ignore_index=True)
@@ -32,7 +32,7 @@ def test_every_row_arrives_once_whatever_the_cut(tmp_path: Path, n: int) -> None
 
 def test_the_same_sensor_name_in_two_fleets_has_two_files(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "run"))
-    Models(store).publish("detector", "d0", b"", {}, signals=SIGNALS)
+    Models(store).publish("detector", "d0", b"", {}, recording=RECORDING)
     made = publish_scores(store, scores_of([("north", "s1"), ("south", "s1")]), n_ranges=2)
     assert made.n_sensors == 2
     south = pd.read_parquet(tmp_path / "run/scores/fleet=south/sensor_id=s1/scores.parquet")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from archives import SIGNALS
+from archives import RECORDING
 from fitted import SENSORS, publish_scores, scores_of, write_thresholds
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,7 +39,7 @@ NAMES = ("scores", "thresholds.json", "review", "score_distribution.png")
 
 
 def with_detector(store: Store) -> Store:
-    Models(store).publish("detector", "d0", b"", {}, signals=SIGNALS)
+    Models(store).publish("detector", "d0", b"", {}, recording=RECORDING)
     return store
 
 
@@ -215,8 +215,8 @@ def test_a_reader_never_sees_two_sets(local: Store) -> None:
 
     def read() -> None:
         while not ended.is_set():
-            scores, facts = read_current(local, lambda found: (found.scores(), found.facts()))
-            found.append((scores["score"].nunique(), len(scores), scores["score"].iloc[0] == facts.thresholds.upper))
+            scores, origin = read_current(local, lambda found: (found.scores(), found.origin()))
+            found.append((scores["score"].nunique(), len(scores), scores["score"].iloc[0] == origin.thresholds.upper))
 
     publish(0)
     reader = threading.Thread(target=read)
@@ -269,6 +269,6 @@ def test_scores_that_were_removed_are_missed(local: Store) -> None:
 def test_scores_of_an_earlier_detector_are_not_used(local: Store) -> None:
     write_thresholds(local, 1, 2)
     assert read_thresholds(local) == Thresholds(1.0, 2.0, "mad")
-    Models(local).publish("detector", "second", b"", {}, signals=SIGNALS)
+    Models(local).publish("detector", "second", b"", {}, recording=RECORDING)
     with pytest.raises(XfmrError, match=r"of an earlier detector: run jobs\.score"):
         read_thresholds(local)

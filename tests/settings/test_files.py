@@ -49,10 +49,10 @@ def test_flags_before_config_before_run_before_default(here: Path) -> None:
 
 
 def test_the_sources_of_a_group_are_merged_setting_by_setting(here: Path) -> None:
-    write(here / "run" / SETTINGS_FILE, pretrain={"epochs": 1, "batch_size": 10, "max_records": 100})
+    write(here / "run" / SETTINGS_FILE, pretrain={"epochs": 1, "batch_size": 10, "objective": "contrastive"})
     config = write(here / "c.yaml", pretrain={"epochs": 2, "batch_size": 20})
     pretrain = read("--config", config, "--pretrain.epochs", "3").pretrain
-    assert (pretrain.epochs, pretrain.batch_size, pretrain.max_records) == (3, 20, 100)
+    assert (pretrain.epochs, pretrain.batch_size, pretrain.objective) == (3, 20, "contrastive")
     assert pretrain.learning_rate == Settings(run="run").pretrain.learning_rate
 
 

@@ -11,7 +11,7 @@ from xfmr.errors import XfmrError
 from xfmr.storage import Store
 from xfmr.training.contrastive import ContrastiveTask, of_all_workers
 from xfmr.training.loop import Data, Schedule, Worker
-from xfmr.training.run import TrainingRun, fit
+from xfmr.training.run import ClusterTrainer
 
 ALONE = Worker(rank=0, world=1, device=torch.device("cpu"))
 SHAPE = (40,)
@@ -77,7 +77,7 @@ def test_two_workers_find_what_one_finds(tmp_path: Path, data: Data) -> None:
     make_task = partial(ContrastiveTask, branch="spectrum", shape=SHAPE, n_members=2, learning_rate=1e-3, seed=0)
     schedule = Schedule(epochs=2, batch_size=16, seed=1)
     one, two = (
-        fit(TrainingRun(Store(str(tmp_path / str(n))), "test", "0", n), make_task, data, schedule) for n in (1, 2)
+        ClusterTrainer(Store(str(tmp_path / str(n))), "test", n).train("0", make_task, data, schedule) for n in (1, 2)
     )
     for name, tensor in one["network"].items():
         torch.testing.assert_close(two["network"][name], tensor, rtol=1e-3, atol=1e-5)

@@ -12,11 +12,12 @@ import torch
 from xfmr.errors import XfmrError
 from xfmr.networks.encoders import build_encoder
 from xfmr.storage import Store
-from xfmr.training import loop
-from xfmr.training.loop import Data, Schedule, train_alone
+from xfmr.training import worker
+from xfmr.training.loop import Data, Schedule, State
 from xfmr.training.pretrain import PretrainTask
-from xfmr.training.run import TrainingRun, fit
+from xfmr.training.run import ClusterTrainer
 from xfmr.training.svdd import SvddTask
+from xfmr.training.trainer import LocalTrainer
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 SHAPE = (6,)
@@ -35,8 +36,8 @@ def encoders() -> list[dict[str, torch.Tensor]]:
     return [build_encoder("spectrum", SHAPE).state_dict() for _ in range(N_FOLDS)]
 
 
-def run_in(folder: Path, *, workers: int = 1) -> TrainingRun:
-    return TrainingRun(Store(str(folder)), "test", "0", workers)
+def train_in(folder: Path, *what: Any, workers: int = 1) -> State:
+    return ClusterTrainer(Store(str(folder)), "test", workers).train("0", *what)
 
 
 def test_two_workers_find_what_one_finds(tmp_path: Path, data: Data) -> None:
@@ -51,10 +52,8 @@ def test_two_workers_find_what_one_finds(tmp_path: Path, data: Data) -> None:
         learning_rate=1e-2,
     )
     schedule = Schedule(EPOCHS, batch_size=16, seed=3)
-    one, two = (
-        fit(run_in(tmp_path / str(workers), workers=workers), make_task, data, schedule) for workers in (1, 2)
-    )
-    alone = train_alone(make_task, data, schedule)
+    one, two = (train_in(tmp_path / str(workers), make_task, data, schedule, workers=workers) for workers in (1, 2))
+    alone = LocalTrainer().train("k", make_task, data, schedule)
     for part in ("network", "task"):
         for name, tensor in one[part].items():
             torch.testing.assert_close(two[part][name], tensor, rtol=1e-4, atol=1e-5)
@@ -73,7 +72,7 @@ def test_a_killed_training_goes_on_and_ends_alike(tmp_path: Path, data: Data) ->
         """Its worker dies in the third epoch, once; it writes down the epochs that are begun."""
 
         def begin_epoch(self, epoch: int) -> None:
-            loop._CHECKPOINT_INTERVAL_S = 0.0
+            worker._CHECKPOINT_INTERVAL_S = 0.0
             with log.open("a") as file:
                 file.write(f"{epoch} ")
             if epoch == 2 and not marker.exists():
@@ -83,11 +82,11 @@ def test_a_killed_training_goes_on_and_ends_alike(tmp_path: Path, data: Data) ->
     settings: dict[str, Any] = {"branch": "spectrum", "shape": SHAPE, "n_members": N_FOLDS, "learning_rate": 1e-2}
     settings["seed"] = 0
     schedule = Schedule(EPOCHS, batch_size=16, seed=0)
-    expected = fit(run_in(tmp_path / "undisturbed"), partial(PretrainTask, **settings), data, schedule)
+    expected = train_in(tmp_path / "undisturbed", partial(PretrainTask, **settings), data, schedule)
     make_task = partial(KilledOnce, **settings)
     with pytest.raises(XfmrError, match=r"^test failed, WorkerGroupError: see [^\n]*goes on"):
-        fit(run_in(tmp_path / "killed"), make_task, data, schedule)
-    found = fit(run_in(tmp_path / "killed"), make_task, data, schedule)
+        train_in(tmp_path / "killed", make_task, data, schedule)
+    found = train_in(tmp_path / "killed", make_task, data, schedule)
 
     begun = [int(epoch) for epoch in log.read_text().split()]
     assert begun[:3] == [0, 1, 2]
@@ -111,7 +110,7 @@ def test_a_finished_training_is_read_back_and_not_done_again(tmp_path: Path, dat
                 file.write(f"{epoch} ")
 
     make_task = partial(Logged, branch="spectrum", shape=SHAPE, n_members=N_FOLDS, learning_rate=1e-2, seed=0)
-    first, again = (fit(run_in(tmp_path / "a"), make_task, data, Schedule(EPOCHS, 16, seed=0)) for _ in range(2))
+    first, again = (train_in(tmp_path / "a", make_task, data, Schedule(EPOCHS, 16, seed=0)) for _ in range(2))
     assert log.read_text().split() == ["0", "1", "2", "3"]
     for name, tensor in first["network"].items():
         assert torch.equal(again["network"][name], tensor)
@@ -123,10 +122,10 @@ def test_what_a_task_raises_reaches_the_caller_in_one_line(tmp_path: Path, data:
         SvddTask, branch="spectrum", shape=SHAPE, encoders=nothing, objective="one_class", nu=0.1, learning_rate=1e-3
     )
     with pytest.raises(XfmrError, match=r"^Deep SVDD collapsed[^\n]*$"):
-        fit(run_in(tmp_path), make_task, data, Schedule(EPOCHS, batch_size=16, seed=0))
+        train_in(tmp_path, make_task, data, Schedule(EPOCHS, batch_size=16, seed=0))
 
 
 def test_more_workers_than_the_machine_has_are_refused(tmp_path: Path, data: Data) -> None:
     make_task = partial(PretrainTask, branch="spectrum", shape=SHAPE, n_members=2, learning_rate=1e-2, seed=0)
     with pytest.raises(XfmrError, match="--workers 3"):
-        fit(run_in(tmp_path, workers=3), make_task, data, Schedule(1, 16, 0))
+        train_in(tmp_path, make_task, data, Schedule(1, 16, 0), workers=3)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from xfmr.training.loop import Data, Schedule, train_alone
+from xfmr.training.loop import Data, Schedule
+from xfmr.training.trainer import LocalTrainer
 from xfmr.training.vae import VaeTask
 
 SHAPE = (6,)
@@ -54,5 +55,7 @@ def test_the_divergence_is_warmed_up(data: Data) -> None:
 
 
 def test_it_learns_to_rebuild_what_two_values_make(data: Data) -> None:
-    history = train_alone(lambda: task(beta=0.01), data, Schedule(60, 32, seed=0))["progress"]["history"]
+    history = LocalTrainer().train("k", lambda: task(beta=0.01), data, Schedule(60, 32, seed=0))["progress"][
+        "history"
+    ]
     assert history[-1]["loss"] < 0.3 * history[0]["loss"]

@@ -8,13 +8,14 @@ import pyarrow as pa
 import pytest
 from archives import Run, fleet_files, line, write_archive
 from fitted import inputs_of
+from identities import rows_of
 
 from xfmr.features import N_SAMPLES, raster_image
 from xfmr.networks.checkpoint import from_bytes, to_bytes
-from xfmr.normal import CLIP, Standardiser
+from xfmr.normal import CLIP, Rows, Standardiser
 from xfmr.schema import IDENTITY_COLUMNS, fixed_size_column, to_numpy
 from xfmr.settings.options import Branch
-from xfmr.views.inputs import ModelInputs, sensor_keys
+from xfmr.views.inputs import ModelInputs
 from xfmr.views.scalers import MIDDLE, STEPS_PER_SIGMA
 from xfmr.views.views import View, spectra
 
@@ -32,9 +33,9 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_sensors_are_told_apart_by_fleet_and_name(run: Run) -> None:
-    keys = sensor_keys(run.table())
-    assert len(keys) == 34
-    assert set(keys) == {("north", "变压器=1"), ("south", "变压器=1"), ("south", "x")}
+    rows = Rows.of(run.table())
+    assert len(rows) == 34
+    assert set(rows.sensors) == {("north", "变压器=1"), ("south", "变压器=1"), ("south", "x")}
 
 
 def test_each_sensor_is_measured_by_its_own_history_or_the_fleets(run: Run) -> None:
@@ -42,8 +43,8 @@ def test_each_sensor_is_measured_by_its_own_history_or_the_fleets(run: Run) -> N
     standardiser = inputs.scalers["vector"]
     assert isinstance(standardiser, Standardiser)
     assert standardiser.sensors == (("north", "变压器=1"),)
-    values, keys = spectra(table), sensor_keys(table)
-    own = np.array([key == ("north", "变压器=1") for key in keys])
+    values = spectra(table)
+    own = np.array(table["fleet"]) == "north"
     standardised = inputs(table)
     assert standardised.dtype == np.float32
     np.testing.assert_allclose(np.median(standardised[own], axis=0), 0, atol=1e-4)
@@ -65,7 +66,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_what_a_model_file_keeps_gives_the_same_inputs(rows: pa.Table, branch: Branch) -> None:
     view = View(branch, 32, "log")
-    inputs = ModelInputs.fit(view, view.read(rows), sensor_keys(rows))
+    inputs = ModelInputs.fit(view, view.read(rows), Rows.of(rows))
     stored = from_bytes(to_bytes(inputs.tensors(), {"kind": "test", **inputs.description()}), "a", kind="test")
     restored = ModelInputs.restore(stored.description, stored.tensors)
     assert restored.view == view
@@ -76,7 +77,7 @@ def test_what_a_model_file_keeps_gives_the_same_inputs(rows: pa.Table, branch: B
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_rows_are_scaled_one_by_one_as_together(rows: pa.Table, branch: Branch) -> None:
     view = View(branch, 32, "log")
-    inputs = ModelInputs.fit(view, view.read(rows), sensor_keys(rows))
+    inputs = ModelInputs.fit(view, view.read(rows), Rows.of(rows))
     together = inputs(rows)
     for i in (0, 5, len(rows) - 1):
         assert_alike(inputs(rows.slice(i, 1)), together[i : i + 1])
@@ -92,9 +93,9 @@ def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
 
 def test_zerone_is_measured_in_sigmas_of_its_sensor(rows: pa.Table) -> None:
     view = View("zerone", 32, "log")
-    inputs = ModelInputs.fit(view, view.read(rows), sensor_keys(rows))
+    inputs = ModelInputs.fit(view, view.read(rows), Rows.of(rows))
     scaled = inputs(rows)
-    own = np.array([key == ("", "s1") for key in sensor_keys(rows)])
+    own = np.array(rows["sensor_id"]) == "s1"
     assert (scaled.dtype, scaled.shape) == (np.float32, (16, 1200))
     np.testing.assert_allclose(np.median(scaled[own], axis=0), 0, atol=1e-4)
     assert np.abs(scaled).max() <= CLIP
@@ -104,25 +105,27 @@ def test_a_log_image_is_measured_row_by_row_in_sigmas_of_its_sensor() -> None:
     view, random = View("image", 32, "log"), np.random.default_rng(0)
     signals = random.standard_normal((14, N_SAMPLES)).astype(np.float32)
     signals[:12] = signals[:12].cumsum(axis=1)  # the first sensor hums, the second hisses
-    keys = [("", "s1")] * 12 + [("", "s2")] * 2
+    own = rows_of([("", "s1")] * 12 + [("", "s2")] * 2)
     read = view.read(pa.table({"signal": fixed_size_column(signals)}))
-    inputs = ModelInputs.fit(view, read, keys)
-    scaled = inputs.scale(read, keys).astype(float)
+    inputs = ModelInputs.fit(view, read, own)
+    scaled = inputs.scale(read, own).astype(float)
     np.testing.assert_allclose(np.median(scaled[:12], axis=(0, 3)), MIDDLE, atol=1)
     sigma = 1.4826 * np.median(np.abs(scaled[:12] - MIDDLE), axis=(0, 3))
     np.testing.assert_allclose(np.median(sigma), STEPS_PER_SIGMA, rtol=0.15)
     # The second has little history, so it is measured by the fleet's rows; one row that is louder shows alone.
     louder = read[12:].copy()
     louder[:, 0, 5] += 20
-    moved = inputs.scale(louder, keys[12:]).astype(float) - scaled[12:]
+    moved = inputs.scale(louder, own[np.arange(12, 14)]).astype(float) - scaled[12:]
     assert moved[:, 0, 5].mean() > STEPS_PER_SIGMA / 4
     assert np.abs(np.delete(moved[:, 0], 5, axis=1)).max() == 0
-    assert (inputs.scale(read[12:], keys[:2]) != scaled[12:]).mean() > 0.3  # the first sensor's rows are others
+    assert (
+        inputs.scale(read[12:], own[np.arange(2)]) != scaled[12:]
+    ).mean() > 0.3  # the first sensor's rows are others
 
 
 def test_a_raster_image_is_drawn_within_the_range_of_the_history(rows: pa.Table) -> None:
     view, history = View("raster", 32, "log"), rows.slice(0, 8)
-    inputs = ModelInputs.fit(view, view.read(history), sensor_keys(history))
+    inputs = ModelInputs.fit(view, view.read(history), Rows.of(history))
     known = to_numpy(history, "zerone")
     expected = raster_image(to_numpy(rows, "zerone"), low=known.min(axis=0), high=known.max(axis=0))
     images = inputs(rows)
@@ -134,6 +137,6 @@ def test_a_raster_image_is_drawn_within_the_range_of_the_history(rows: pa.Table)
 
 def test_min_max_scaled_images_have_nothing_learned_to_keep(rows: pa.Table) -> None:
     view = View("image", 32, "minmax")
-    inputs = ModelInputs.fit(view, view.read(rows), sensor_keys(rows))
+    inputs = ModelInputs.fit(view, view.read(rows), Rows.of(rows))
     assert inputs.tensors() == {}
     np.testing.assert_array_equal(inputs(rows), view.read(rows))

@@ -13,7 +13,8 @@ import pyarrow as pa
 from xfmr.archive.listing import ArchiveFile
 from xfmr.archive.plan import Group
 from xfmr.errors import XfmrError
-from xfmr.records import START_CHARACTERS, LineRange, Reason, Record, Reject, SignalRows, read_records
+from xfmr.records import START_CHARACTERS, LineRange, Reason, Record, Reject, read_records
+from xfmr.schema import RECORD_LENGTH
 from xfmr.storage import Store
 
 _FILES_AHEAD = 8
@@ -22,7 +23,7 @@ _SHORT_BYTES = 4 * 2**20
 Line = tuple[ArchiveFile, Record | Reject]
 
 
-def read_group(group: Group, archives: Mapping[str, str], *, rows: SignalRows | None = None) -> Iterator[Line]:
+def read_group(group: Group, archives: Mapping[str, str], record_length: int = RECORD_LENGTH) -> Iterator[Line]:
     """Read a group's files, or its part of one, in order, each line as a record or the reason it is none.
 
     A file that is gone or may not be read is one reject of line 0. Any other failure of the storage may pass, so it
@@ -31,7 +32,7 @@ def read_group(group: Group, archives: Mapping[str, str], *, rows: SignalRows | 
     Args:
         group: The files.
         archives: URI of each fleet's archive.
-        rows: Where signals are written, as :func:`xfmr.records.read_records` takes it.
+        record_length: Samples to which signals are zero-padded or cut.
 
     Raises:
         XfmrError: Where the storage fails.
@@ -39,7 +40,7 @@ def read_group(group: Group, archives: Mapping[str, str], *, rows: SignalRows | 
     for file, opened in _opened_ahead(group, archives):
         try:
             with opened.result() as stream:
-                for item in read_records(stream, name=file.path, part=group.part, rows=rows):
+                for item in read_records(stream, name=file.path, part=group.part, record_length=record_length):
                     yield file, item
         except (FileNotFoundError, PermissionError) as error:
             yield file, Reject(Reason.UNREADABLE_FILE, 0, str(error)[:START_CHARACTERS])

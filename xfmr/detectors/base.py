@@ -1,4 +1,4 @@
-"""What every detector offers."""
+"""The interface of every detector."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 
 class Detector(Protocol):
-    """Scores records by how far they are from a history, in sigmas of what that scores when it is held out."""
+    """Scores records by their distance from a history, in sigmas of the history's out-of-fold scores."""
 
     @property
     def columns(self) -> list[str]:
-        """The feature columns that are read, besides the identity of a record."""
+        """The feature columns that it reads, besides the identity of a record."""
         ...
 
     @property
     def history_ids(self) -> NDArray[np.int64]:
-        """Ids of the records that it knows as normal, shape (m,)."""
+        """Ids of the records that it learned as normal, shape (m,)."""
         ...
 
     def score(self, table: pa.Table) -> NDArray[np.float32]:

@@ -1,14 +1,13 @@
-"""Scores that mean the same for every sensor: robust sigmas of what the sensor's own held-out history scored."""
+"""Calibration: scores in robust sigmas of the sensor's own out-of-fold history, comparable between sensors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xfmr.normal import MAD_TO_SIGMA, MIN_HISTORY, SensorKey, rows_by_key
+from xfmr.normal import MAD_TO_SIGMA, MIN_HISTORY, Rows, SensorKey
 
 _TINY = 1e-12
 _LEAST_SIGMA = 1e-3
@@ -29,33 +28,32 @@ class Calibration:
     sigma: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, held_out: NDArray[np.float64], keys: Sequence[SensorKey]) -> Calibration:
-        """Learn from scores of records that their own detector had not seen.
+    def fit(cls, out_of_fold: NDArray[np.float64], rows: Rows) -> Calibration:
+        """Learn from out-of-fold scores.
 
-        A sensor's sigma is the root of half its own variance and half the fleet's: its own alone is too uncertain.
+        A sensor's variance is half its own and half the fleet's: its own alone is too uncertain.
 
         Args:
-            held_out: Positive scores, shape (n,).
-            keys: Each row's sensor.
+            out_of_fold: Positive scores by a detector that had not seen the records, shape (n,).
+            rows: Their rows.
         """
-        logs = np.log(np.maximum(held_out, _TINY))
-        own = {key: rows for key, rows in sorted(rows_by_key(keys).items()) if len(rows) >= MIN_HISTORY}
-        median, sigma = np.transpose([*(_robust(logs[rows]) for rows in own.values()), _robust(logs)])
+        logs = np.log(np.maximum(out_of_fold, _TINY))
+        own = {sensor: place for sensor, place in rows.by_sensor().items() if len(place) >= MIN_HISTORY}
+        median, sigma = np.transpose([*(_robust(logs[place]) for place in own.values()), _robust(logs)])
         return cls(tuple(own), median, np.sqrt((sigma**2 + sigma[-1] ** 2) / 2))
 
-    def apply(self, scores: NDArray[np.float64], keys: Sequence[SensorKey]) -> NDArray[np.float64]:
-        """Express positive scores in sigmas of their sensor, or, of an unknown one, of the fleet.
+    def apply(self, scores: NDArray[np.float64], rows: Rows) -> NDArray[np.float64]:
+        """Express positive scores in sigmas of their sensor, or of the fleet if the sensor is unknown.
 
         Args:
-            scores: Shape (n,), or (k, n) of k detectors.
-            keys: Sensors, n of them.
+            scores: Shape (n,), or (k, n) for k detectors.
+            rows: The n rows.
 
         Returns:
             The shape of ``scores``.
         """
-        position = {sensor: row for row, sensor in enumerate(self.sensors)}
-        row = np.array([position.get(key, len(self.sensors)) for key in keys], dtype=np.int64)
-        calibrated: NDArray[np.float64] = (np.log(np.maximum(scores, _TINY)) - self.median[row]) / self.sigma[row]
+        place = rows.places_in(self.sensors)
+        calibrated: NDArray[np.float64] = (np.log(np.maximum(scores, _TINY)) - self.median[place]) / self.sigma[place]
         return calibrated
 
 

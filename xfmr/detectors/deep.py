@@ -1,8 +1,8 @@
-"""Deep detectors: one network a fold, and scores in sigmas of what the history scores when it is held out."""
+"""Deep detectors: one network a fold, and scores in sigmas of the history's out-of-fold scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,26 +15,28 @@ from xfmr.detectors.calibration import Calibration
 from xfmr.history.folds import FoldedHistory
 from xfmr.networks.checkpoint import StoredModel, to_bytes
 from xfmr.networks.inference import run_network
-from xfmr.networks.members import MemberKind, build_member
-from xfmr.normal import as_sensors
-from xfmr.views.inputs import ModelInputs, sensor_keys
+from xfmr.normal import Rows, as_sensors
+from xfmr.views.inputs import ModelInputs
+
+BuildMember = Callable[[str, Sequence[int]], nn.Module]
+"""Builds a member of a branch and an input shape, with weights yet to be set."""
 
 
 @dataclass(frozen=True)
 class DeepDetector:
-    """Fold members with held-out calibration.
+    """Fold members with out-of-fold calibration.
 
     Args:
-        kind: What the members are.
+        kind: Name of the detector, for its file.
         inputs: From features to the members' input.
         shape: The members' input shape.
-        members: Each maps inputs to positive scores (n,), and was fitted without the records of its fold.
-        calibration: Of the history's held-out scores.
+        members: Each maps inputs to positive scores (n,) and was fitted without the records of its fold.
+        calibration: Of the history's out-of-fold scores.
         history_ids: Ids of all records it was fitted to, ascending, (m,).
         folds: The fold of each of them, (m,).
     """
 
-    kind: MemberKind
+    kind: str
     inputs: ModelInputs
     shape: tuple[int, ...]
     members: tuple[nn.Module, ...]
@@ -43,32 +45,33 @@ class DeepDetector:
     folds: NDArray[np.int64]
 
     @classmethod
-    def calibrated(cls, kind: MemberKind, members: Sequence[nn.Module], history: FoldedHistory) -> DeepDetector:
-        """Calibrate members by what each makes of the fold that it has not seen."""
+    def calibrated(cls, kind: str, members: Sequence[nn.Module], history: FoldedHistory) -> DeepDetector:
+        """Calibrate members by each one's scores of the fold that it has not seen."""
         scores = _member_scores(members, history.values)
-        held_out = scores[history.folds, np.arange(len(history.folds))]
-        ids, first = np.unique(history.record_ids, return_index=True)
-        calibration = Calibration.fit(held_out, history.keys)
+        out_of_fold = scores[history.folds, np.arange(len(history.folds))]
+        ids, first = np.unique(history.rows.ids, return_index=True)
+        calibration = Calibration.fit(out_of_fold, history.rows)
         return cls(kind, history.inputs, history.shape, tuple(members), calibration, ids, history.folds[first])
 
     @property
     def columns(self) -> list[str]:
-        """The feature columns that are read."""
+        """The feature columns that it reads."""
         return self.inputs.columns
 
     def score(self, table: pa.Table) -> NDArray[np.float32]:
-        """Score the rows of a features table, float32 (n,): in sigmas of the sensor's held-out history.
+        """Score the rows of a features table in sigmas of the sensor's out-of-fold history, float32 (n,).
 
-        A new record's score is the mean over the members, a record's of the history that of the one member that has
-        not seen it.
+        A new record has the mean score of the members; a record of the history that of the one member that has not
+        seen it.
         """
         if len(table) == 0:
             return np.empty(0, np.float32)
-        sigmas = self.calibration.apply(_member_scores(self.members, self.inputs(table)), sensor_keys(table))
-        ids = table["record_id"].to_numpy().astype(np.int64)
-        place = np.searchsorted(self.history_ids, ids).clip(max=len(self.history_ids) - 1)
-        held_out = sigmas[self.folds[place], np.arange(len(ids))]
-        scores: NDArray[np.float64] = np.where(self.history_ids[place] == ids, held_out, sigmas.mean(axis=0))
+        rows = Rows.of(table)
+        sigmas = self.calibration.apply(_member_scores(self.members, self.inputs(table)), rows)
+        place = np.searchsorted(self.history_ids, rows.ids).clip(max=len(self.history_ids) - 1)
+        out_of_fold = sigmas[self.folds[place], np.arange(len(rows))]
+        known = self.history_ids[place] == rows.ids
+        scores: NDArray[np.float64] = np.where(known, out_of_fold, sigmas.mean(axis=0))
         return scores.astype(np.float32)
 
     def to_bytes(self) -> bytes:
@@ -87,27 +90,31 @@ class DeepDetector:
         return to_bytes({**tensors, **{name: torch.from_numpy(array) for name, array in arrays.items()}}, description)
 
     @classmethod
-    def restore(cls, model: StoredModel) -> DeepDetector:
-        """Rebuild from what :meth:`to_bytes` wrote.
+    def restore(cls, model: StoredModel, build: BuildMember) -> DeepDetector:
+        """Rebuild from the output of :meth:`to_bytes`.
+
+        Args:
+            model: The detector's file.
+            build: Builds a member.
 
         Raises:
-            XfmrError: Where the weights are not those of the members that the file names.
+            XfmrError: If the weights are not those of such members.
         """
-        text, tensors = model.description, model.tensors
-        kind, shape = text["kind"], tuple(text["shape"])
-        members = nn.ModuleList(build_member(kind, text["branch"], shape) for _ in range(text["members"]))
+        description, tensors = model.description, model.tensors
+        shape = tuple(description["shape"])
+        members = nn.ModuleList(build(description["branch"], shape) for _ in range(description["members"]))
         model.load_into(members, "member")
         return cls(
-            kind,
-            ModelInputs.restore(text, tensors),
+            description["kind"],
+            ModelInputs.restore(description, tensors),
             shape,
             tuple(members),
-            Calibration(as_sensors(text["calibrated"]), *tensors["calibration"].numpy()),
+            Calibration(as_sensors(description["calibrated"]), *tensors["calibration"].numpy()),
             tensors["history_ids"].numpy(),
             tensors["folds"].numpy(),
         )
 
 
 def _member_scores(members: Sequence[nn.Module], inputs: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Return what each member makes of each row: (k, n)."""
+    """Return each member's score of each input: (k, n)."""
     return np.stack([run_network(member, inputs).double().numpy() for member in members])

@@ -1,8 +1,7 @@
-"""Two distances from a sensor's healthy records, in whitened values: to its nearest, and from its mean."""
+"""Two distances from a sensor's healthy records in whitened values: to the nearest ones, and from their mean."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfmr.history.folds import time_folds
-from xfmr.normal import SensorKey, rows_by_key, statistics_rows
+from xfmr.normal import Rows, SensorKey
 from xfmr.normal.neighbours import NEIGHBOURS, mean_squared_distance, thinned
 from xfmr.normal.whitening import sensor_means, whitener
 
@@ -26,64 +25,63 @@ class HealthySpace:
 
     Args:
         values: Shape (m, d).
-        ids: The records' identities, shape (m,).
-        rows: Of each sensor among them.
-        means: Mean of each sensor in the order of ``rows``, then the fleet's: (sensors + 1, d).
+        ids: Record ids, shape (m,).
+        places: Positions of each sensor's records.
+        means: Mean of each sensor in the order of ``places``, then the fleet's: (sensors + 1, d).
     """
 
     values: NDArray[np.float32]
     ids: NDArray[np.int64]
-    rows: dict[SensorKey, NDArray[np.int64]]
+    places: dict[SensorKey, NDArray[np.int64]]
     means: NDArray[np.float32]
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> HealthySpace:
-        """Take records as they are, each with its identity and its sensor."""
-        rows = rows_by_key(keys)
-        return cls(values, ids, rows, sensor_means(values, keys, list(rows)))
+    def of(cls, values: NDArray[np.float32], rows: Rows) -> HealthySpace:
+        """Make a space of whitened records."""
+        places = rows.by_sensor()
+        return cls(values, rows.ids, places, sensor_means(values, rows, list(places)))
 
-    def distances(self, values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey]) -> Distances:
-        """Measure records against those of their sensor; of a sensor hardly known, against the fleet.
+    def distances(self, values: NDArray[np.float32], rows: Rows) -> Distances:
+        """Measure records against those of their sensor, or against the fleet if the sensor is hardly known.
 
         Args:
             values: Whitened values, shape (n, d).
-            ids: Identities: a record is not its own neighbour, nor is a copy of it.
-            keys: Each row's sensor.
+            rows: Their rows: neither a record nor a copy of it is its own neighbour.
         """
         near = np.zeros(len(values))
-        for sensor, rows in rows_by_key([key if self._is_known(key) else None for key in keys]).items():
-            bank = self._fleet if sensor is None else self.rows[sensor]
-            near[rows] = np.sqrt(mean_squared_distance(values[rows], ids[rows], self.values[bank], self.ids[bank]))
-        means = self.means[statistics_rows(tuple(self.rows), keys)]
+        for asked, bank in self._banks(rows):
+            squared = mean_squared_distance(values[asked], rows.ids[asked], self.values[bank], self.ids[bank])
+            near[asked] = np.sqrt(squared)
+        means = self.means[rows.places_in(tuple(self.places))]
         far = np.sqrt(np.square(values - means).sum(axis=1)).astype(np.float64)
         return near, far
 
-    def _is_known(self, sensor: SensorKey) -> bool:
-        return len(self.rows.get(sensor, ())) > NEIGHBOURS
+    def _banks(self, rows: Rows) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Pair the positions of records that are asked for with those of the records they are measured against."""
+        known = {sensor: own for sensor, own in self.places.items() if len(own) > NEIGHBOURS}
+        asked = {sensor: own for sensor, own in rows.by_sensor().items() if sensor in known}
+        unknown = np.flatnonzero(rows.places_in(tuple(known)) == len(known))
+        return [*((own, known[sensor]) for sensor, own in asked.items()), (unknown, self._fleet)]
 
     @cached_property
     def _fleet(self) -> NDArray[np.int64]:
         return thinned(np.arange(len(self.values)))
 
 
-def held_out_distances(
-    values: NDArray[np.float32], ids: NDArray[np.int64], keys: Sequence[SensorKey], *, most: int
-) -> Distances:
-    """Measure each record against a space made without its part of the history.
+def out_of_fold_distances(values: NDArray[np.float32], rows: Rows, *, most: int) -> Distances:
+    """Measure each record against a space without its fold of the history.
 
     Args:
-        values: Standardised values, in order of time within each sensor, shape (n, d).
-        ids: Record ids, shape (n,).
-        keys: Each row's sensor.
-        most: Records of a sensor that such a space holds, as many as the one that new records are measured against.
+        values: Standardised values, shape (n, d).
+        rows: Their rows, in order of time within each sensor.
+        most: Most records of a sensor in such a space, as many as in the space that new records are measured against.
     """
-    fold = time_folds(keys, ids, _FOLDS)
+    fold = time_folds(rows, _FOLDS)
     near, far = np.zeros(len(values)), np.zeros(len(values))
     for turn in np.unique(fold) if len(np.unique(fold)) > 1 else ():
         seen, unseen = np.flatnonzero(fold != turn), np.flatnonzero(fold == turn)
-        known, asked = ([keys[int(row)] for row in rows] for rows in (seen, unseen))
-        white = whitener(values[seen], known)
-        held = np.sort(np.concatenate([thinned(rows, most) for rows in rows_by_key(known).values()]))
-        space = HealthySpace.of(values[seen[held]] @ white, ids[seen[held]], [known[row] for row in held])
-        near[unseen], far[unseen] = space.distances(values[unseen] @ white, ids[unseen], asked)
+        white = whitener(values[seen], rows[seen])
+        kept = seen[np.sort(np.concatenate([thinned(own, most) for own in rows[seen].by_sensor().values()]))]
+        space = HealthySpace.of(values[kept] @ white, rows[kept])
+        near[unseen], far[unseen] = space.distances(values[unseen] @ white, rows[unseen])
     return near, far

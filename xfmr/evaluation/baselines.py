@@ -16,13 +16,13 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
 from xfmr.evaluation.quality import Verdicts
-from xfmr.normal import Standardiser
+from xfmr.normal import Rows, Standardiser
 from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.row_set import DIAGNOSED, RowSet
 from xfmr.schema import KEY
 from xfmr.scores.scoring import thresholds_of
 from xfmr.settings.options import Method
 from xfmr.storage import Store
-from xfmr.views.inputs import sensor_keys
 from xfmr.views.views import spectra
 
 # The one-class SVM's time grows with the square of its history, so the plain detectors see at most this much of it.
@@ -86,9 +86,9 @@ class Baselines:
         table = pa.concat_tables(_records(FeatureSet(run), chosen))
         # The forest draws rows by position, and the order of groups follows from the files' dates.
         table = table.sort_by([(name, "ascending") for name in KEY])
-        raw, keys = spectra(table), sensor_keys(table)
-        self.standardiser = Standardiser.fit(raw, keys)
-        values = self.standardiser.apply(raw, keys)
+        log_spectra, rows = spectra(table), Rows.of(table)
+        self.standardiser = Standardiser.fit(log_spectra, rows)
+        values = self.standardiser.apply(log_spectra, rows)
         held_out = {name: held_out_scores(fit, values, seed) for name, fit in BASELINES.items()}
         self.thresholds = {name: thresholds_of(scores, method) for name, scores in held_out.items()}
         self.scorers = {name: fit(values, seed) for name, fit in BASELINES.items()}
@@ -103,7 +103,7 @@ class Baselines:
         Returns:
             By detector; empty where the features of a record are not kept in the run.
         """
-        sets = [FeatureSet(store) for store in (run, *_diagnosed(run))]
+        sets = [FeatureSet(run), *(FeatureSet(work, DIAGNOSED) for work in _diagnosed(run))]
         ids = records["record_id"].to_numpy(np.int64)
         table = pa.concat_tables([found for features in sets for found in _records(features, ids)])
         identity = [*KEY, "record_id"]
@@ -111,7 +111,7 @@ class Baselines:
         rows = records[identity].merge(found, on=identity, how="left")["row"]
         if rows.isna().any():
             return {}
-        values = self.standardiser.apply(spectra(table), sensor_keys(table))
+        values = self.standardiser.apply(spectra(table), Rows.of(table))
         values = values[rows.to_numpy(np.int64)]
         scores = {name: scorer(values) for name, scorer in self.scorers.items()}
         return {name: Verdicts(score, score >= self.thresholds[name].upper) for name, score in scores.items()}
@@ -135,6 +135,5 @@ def _records(features: FeatureSet, ids: NDArray[np.int64]) -> list[pa.Table]:
 
 def _diagnosed(run: Store) -> list[Store]:
     """Return the finished passes of diagnose that this run keeps."""
-    found = [info.path for info in run.files("diagnosed") if info.base_name == "_SUCCESS.json"]
-    names = sorted({path.removeprefix(run.path()).lstrip("/").split("/")[1] for path in found})
-    return [run.child(f"diagnosed/{name}") for name in names]
+    passes = [run.child(f"diagnosed/{name}") for name in sorted(run.folders("diagnosed"))]
+    return [work for work in passes if work.exists(RowSet(work, DIAGNOSED).success_file)]

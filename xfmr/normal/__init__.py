@@ -1,17 +1,14 @@
-"""What is normal for each sensor: its statistics, its usual hours, and a history cleaned of what is not."""
+"""The normal state of each sensor: its statistics, its usual hours, and a history cleaned of what is not normal."""
 
+from xfmr.normal.rows import Rows, SensorKey, as_sensors
 from xfmr.normal.standardise import (
     CLIP,
     MAD_TO_SIGMA,
     MIN_HISTORY,
     MIN_MEDIAN,
-    SensorKey,
     Standardiser,
-    as_sensors,
     level_free,
     robust_statistics,
-    rows_by_key,
-    statistics_rows,
 )
 
 __all__ = [
@@ -19,11 +16,10 @@ __all__ = [
     "MAD_TO_SIGMA",
     "MIN_HISTORY",
     "MIN_MEDIAN",
+    "Rows",
     "SensorKey",
     "Standardiser",
     "as_sensors",
     "level_free",
     "robust_statistics",
-    "rows_by_key",
-    "statistics_rows",
 ]

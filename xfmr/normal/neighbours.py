@@ -1,4 +1,4 @@
-"""Distances to the nearest records of a bank: what cleaning and the neighbour detector measure with."""
+"""Distances to the nearest records of a bank, for cleaning and for the bank detector."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEIGHBOURS = 5
-# Records of a sensor that others are measured against: more, and cost would grow with the square of the history.
+# Most records of a sensor that others are measured against: without a limit, cost is quadratic in the history.
 BANK_SIZE = 1000
 _CHUNK = 2048
 
 
 def thinned(rows: NDArray[np.int64], size: int = BANK_SIZE) -> NDArray[np.int64]:
-    """Thin rows evenly to a size."""
+    """Return at most ``size`` of some rows, evenly spaced."""
     return rows if len(rows) <= size else rows[np.linspace(0, len(rows) - 1, size).astype(np.int64)]
 
 
@@ -24,30 +24,30 @@ def mean_squared_distance(
     *,
     k: int = NEIGHBOURS,
 ) -> NDArray[np.float32]:
-    """Mean squared distance to the k nearest of a bank, leaving out what has the same id.
+    """Return the mean squared distance to the k nearest of a bank, except those with the same id.
 
     Args:
         values: Shape (n, d).
         ids: Their identities, shape (n,).
         bank: Shape (m, d).
         bank_ids: Shape (m,).
-        k: Neighbours; fewer where the bank holds no more.
+        k: Neighbours; fewer if the bank holds fewer.
 
     Returns:
-        Shape (n,); 0 where the bank holds nothing but the record itself.
+        Shape (n,); 0 if the bank holds nothing but the record itself.
     """
-    found = np.zeros(len(values), dtype=np.float32)
+    distance = np.zeros(len(values), dtype=np.float32)
     squares = np.square(bank).sum(axis=1)
     for start in range(0, len(values), _CHUNK):
         part = slice(start, start + _CHUNK)
         squared = np.square(values[part]).sum(axis=1)[:, None] + squares - 2 * values[part] @ bank.T
         squared[ids[part, None] == bank_ids] = np.inf
-        found[part] = _mean_of_least(np.maximum(squared, 0), k)
-    return found
+        distance[part] = _mean_of_least(np.maximum(squared, 0), k)
+    return distance
 
 
 def _mean_of_least(squared: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    """Mean of the k least finite values of each row; 0 where there is none."""
+    """Return the mean of the k least finite values of each row, 0 if there is none."""
     if squared.shape[1] > k:
         squared = np.partition(squared, k - 1, axis=1)[:, :k]
     finite = np.isfinite(squared)

@@ -6,7 +6,7 @@ a :class:`Reject` with a :class:`Reason`.
 
 from xfmr.records.fields import MAX_SENSOR_ID_BYTES, TIME_KEYS
 from xfmr.records.files import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, can_be_cut, is_packed, is_record_file, read_records
-from xfmr.records.lines import SIGNAL_LENGTH, SignalRows, parse_line, zeroed_rows
+from xfmr.records.lines import parse_line
 from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, record_id
 from xfmr.records.ranges import LineRange
 
@@ -14,19 +14,16 @@ __all__ = [
     "MAX_DOCUMENT_BYTES",
     "MAX_LINE_BYTES",
     "MAX_SENSOR_ID_BYTES",
-    "SIGNAL_LENGTH",
     "START_CHARACTERS",
     "TIME_KEYS",
     "LineRange",
     "Reason",
     "Record",
     "Reject",
-    "SignalRows",
     "can_be_cut",
     "is_packed",
     "is_record_file",
     "parse_line",
     "read_records",
     "record_id",
-    "zeroed_rows",
 ]

@@ -12,17 +12,10 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from xfmr.records.fields import KEYS, SIGNAL_KEY
-from xfmr.records.lines import (
-    SIGNAL_LENGTH,
-    SignalRows,
-    decode_json,
-    parse_element,
-    parse_line,
-    start_of,
-    zeroed_rows,
-)
+from xfmr.records.lines import decode_json, parse_element, parse_line, start_of
 from xfmr.records.model import Reason, Record, Reject, UnusableError
 from xfmr.records.ranges import LineRange
+from xfmr.schema import RECORD_LENGTH
 
 MAX_LINE_BYTES = 64 * 2**20
 # A document is in memory as text and as the records decoded from it; lines are not, however many.
@@ -55,7 +48,7 @@ def read_records(
     *,
     name: str,
     part: LineRange | None = None,
-    rows: SignalRows | None = None,
+    record_length: int = RECORD_LENGTH,
     max_line_bytes: int = MAX_LINE_BYTES,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
 ) -> Iterator[Record | Reject]:
@@ -68,7 +61,7 @@ def read_records(
         stream: Open for reading, still compressed where the name ends in ``.gz``; it is left open.
         name: The file's name, whose ending tells its form.
         part: Of a file that :func:`can_be_cut`, the lines to read; ``stream`` must then be seekable.
-        rows: Signals are zero-padded or cut to these; by default each to an array of 8192 of its own.
+        record_length: Samples to which signals are zero-padded or cut.
         max_line_bytes: Longest line of a ``.jsonl`` file, its line end included; no more is held in memory.
         max_document_bytes: Longest ``.json`` file, uncompressed.
 
@@ -78,14 +71,13 @@ def read_records(
     if not is_record_file(name):
         raise ValueError(f"{name}: a record file ends in one of {', '.join(_ENDINGS)}")
     form = name.lower().removesuffix(".gz")
-    rows = zeroed_rows(SIGNAL_LENGTH) if rows is None else rows
     if part is not None:
         stream.seek(part.begin)
     with _opened(stream, compressed=form != name.lower()) as source:
         if form.endswith(".jsonl"):
-            yield from _read_lines(source, rows, max_line_bytes, part)
+            yield from _read_lines(source, record_length, max_line_bytes, part)
         else:
-            yield from _read_document(source, rows, max_document_bytes)
+            yield from _read_document(source, record_length, max_document_bytes)
 
 
 @contextmanager
@@ -105,7 +97,7 @@ def _opened(stream: BinaryIO, *, compressed: bool) -> Iterator[BinaryIO]:
 
 
 def _read_lines(
-    source: BinaryIO, rows: SignalRows, max_line_bytes: int, part: LineRange | None
+    source: BinaryIO, record_length: int, max_line_bytes: int, part: LineRange | None
 ) -> Iterator[Record | Reject]:
     number, at, stop = (part.lines_before or 0, part.begin, part.stop) if part else (0, 0, sys.maxsize)
     if part and part.start:  # the line that the byte before belongs to started in an earlier part
@@ -117,7 +109,7 @@ def _read_lines(
                 yield Reject(Reason.LINE_TOO_LONG, number, start_of(line))
                 at = at if line.endswith(b"\n") else _skip_rest(source, at, stop)
             elif not _is_blank(line):
-                yield parse_line(line, line_number=number, rows=rows)
+                yield parse_line(line, line_number=number, record_length=record_length)
     except _READ_ERRORS:
         yield Reject(Reason.UNREADABLE_FILE, number + 1, "")
 
@@ -136,7 +128,7 @@ def _is_blank(line: bytes) -> bool:
     return not bare or bare.isspace()
 
 
-def _read_document(source: BinaryIO, rows: SignalRows, max_bytes: int) -> Iterator[Record | Reject]:
+def _read_document(source: BinaryIO, record_length: int, max_bytes: int) -> Iterator[Record | Reject]:
     text = b""
     try:
         text = source.read(max_bytes + 1)
@@ -150,7 +142,7 @@ def _read_document(source: BinaryIO, rows: SignalRows, max_bytes: int) -> Iterat
     else:
         del text  # as long as its records, which are now apart
         for position, element in enumerate(elements, start=1):
-            yield parse_element(element, position=position, rows=rows)
+            yield parse_element(element, position=position, record_length=record_length)
 
 
 def _elements(document: object) -> list[object]:

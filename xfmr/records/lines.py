@@ -3,48 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xfmr.records.fields import KEYS, SIGNAL_KEY, data_time_of, sensor_id_of, signal_of
 from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, UnusableError
 from xfmr.records.quick import quick_fields
-
-SIGNAL_LENGTH = 8192
+from xfmr.schema import RECORD_LENGTH
 
 _NOT_FINITE = np.full(1, np.nan)
 
-SignalRows = Iterator[NDArray[np.float32]]
-"""Where signals are written: a row of zeros for each record, taken when its line has proved usable."""
 
-
-def zeroed_rows(length: int) -> SignalRows:
-    """Yield one new array of zeros after another."""
-    while True:
-        yield np.zeros(length, np.float32)
-
-
-def parse_line(line: bytes, *, line_number: int, rows: SignalRows) -> Record | Reject:
+def parse_line(line: bytes, *, line_number: int, record_length: int = RECORD_LENGTH) -> Record | Reject:
     """Parse one line, with or without its line end and byte order mark.
 
     Args:
         line: A JSON object with ``sensor_id``, ``signal_value`` and one of :data:`~xfmr.records.TIME_KEYS`; further
             keys are ignored, and of a key that is there twice the last one counts.
         line_number: What the result carries as ``line``.
-        rows: The signal is zero-padded or cut to the next of these, which becomes the record's.
+        record_length: Samples to which the signal is zero-padded or cut.
     """
     try:
-        return _record(_fields(line), line_number, rows)
+        return _record(_fields(line), line_number, record_length)
     except UnusableError as error:
         return Reject(error.reason, line_number, start_of(line))
 
 
-def parse_element(element: object, *, position: int, rows: SignalRows) -> Record | Reject:
+def parse_element(element: object, *, position: int, record_length: int = RECORD_LENGTH) -> Record | Reject:
     """Turn one decoded element of a ``.json`` file into a record; ``position`` is its ``line``."""
     try:
-        return _record(element, position, rows)
+        return _record(element, position, record_length)
     except UnusableError as error:
         return Reject(error.reason, position, _start_of_element(element))
 
@@ -100,12 +89,12 @@ def _start_of_element(element: object) -> str:
     return start_of(start.encode(errors="replace"))
 
 
-def _record(fields: object, line: int, rows: SignalRows) -> Record:
+def _record(fields: object, line: int, record_length: int) -> Record:
     if not isinstance(fields, Mapping):
         raise UnusableError(Reason.NOT_AN_OBJECT)
     sensor_id = sensor_id_of(fields)
     data_time = data_time_of(fields)
     values = signal_of(fields)
-    signal = next(rows)
+    signal = np.zeros(record_length, np.float32)
     signal[: values.size] = values[: signal.size]
     return Record(sensor_id, data_time, signal, values.size, line)

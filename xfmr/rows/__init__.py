@@ -1,1 +1,1 @@
-"""From groups of an archive to a set of features: rows, their files, what is published, and what it will take."""
+"""Rows of archive files, written exactly once in groups, and the sets that finished groups form."""

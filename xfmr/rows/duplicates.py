@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xfmr.rows.row_files import ROW_GROUP_RECORDS, write_rows
+from xfmr.rows.files import ROW_GROUP_RECORDS, write_rows
 from xfmr.schema import KEY
 from xfmr.storage import Store
 from xfmr.storage.threads import in_threads

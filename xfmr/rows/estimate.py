@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 from xfmr.archive.plan import Group
 from xfmr.features import FEATURE_COLUMNS, feature_columns
 from xfmr.features.device import gpu
-from xfmr.rows.featurizer import Batch, FeatureRows
-from xfmr.rows.row_files import encode_rows
+from xfmr.rows.features import FeatureRows
+from xfmr.rows.files import encode_rows
 from xfmr.rows.sample import Sample, clock_time, cpu_time, read_sample
+from xfmr.rows.writer import Batch
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def estimate(groups: Sequence[Group], archives: Mapping[str, str], rows: Feature
         XfmrError: Where the sample cannot be read or holds no usable record.
     """
     with threadpool_limits(1):  # as Ray has it in its workers
-        return _estimate(groups, read_sample(groups, archives, n_samples=rows.n_samples), rows)
+        return _estimate(groups, read_sample(groups, archives, record_length=rows.record_length), rows)
 
 
 def _estimate(groups: Sequence[Group], sample: Sample, rows: FeatureRows) -> Estimate:
@@ -92,7 +93,7 @@ def _computed(rows: FeatureRows, batches: list[Batch]) -> tuple[list[pa.Table], 
 
     def on_the_cpu() -> None:
         for batch in batches:
-            feature_columns(batch.signals, sample_rate_hz=rows.sample_rate_hz, columns=names)
+            feature_columns(batch.signals, sample_rate_hz=rows.recording.sample_rate_hz, columns=names)
 
     on_the_cpu()
     return tables, cpu_time(on_the_cpu)[1], gpu_s

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
-
 from xfmr.archive.listing import ArchiveFile
 from xfmr.archive.plan import Group
 from xfmr.errors import XfmrError
-from xfmr.records import MAX_DOCUMENT_BYTES, Record, Reject, can_be_cut, is_packed, read_records, zeroed_rows
-from xfmr.rows.featurizer import BATCH_RECORDS, Batch
+from xfmr.records import MAX_DOCUMENT_BYTES, Record, Reject, can_be_cut, is_packed, read_records
+from xfmr.rows.writer import BATCH_RECORDS, Batch
 from xfmr.storage import Store
 
 T = TypeVar("T")
@@ -65,16 +63,16 @@ class Sample:
         usable = [(file, item) for item in items if isinstance(item, Record)]
         self.n_usable += len(usable)
         if kept := usable[: min(BATCH_RECORDS, _MOST_RECORDS - self.n_records)]:
-            self.batches.append(Batch(kept, np.stack([record.signal for _, record in kept])))
+            self.batches.append(Batch.of(kept))
 
 
-def read_sample(groups: Sequence[Group], archives: Mapping[str, str], *, n_samples: int) -> Sample:
+def read_sample(groups: Sequence[Group], archives: Mapping[str, str], *, record_length: int) -> Sample:
     """Read a few files, or the beginnings of long ones, from places all over some groups.
 
     Args:
         groups: Where to read; at least one.
         archives: URI of each fleet's archive.
-        n_samples: Length to which signals are padded or cut.
+        record_length: Samples to which signals are padded or cut.
 
     Raises:
         XfmrError: Where a file cannot be read, or no usable record is found.
@@ -83,7 +81,7 @@ def read_sample(groups: Sequence[Group], archives: Mapping[str, str], *, n_sampl
     for group in groups[:: -(-len(groups) // _PLACES)]:
         for file in group.files[:_FILES_A_PLACE]:
             data, read_s = clock_time(partial(_piece, Store(archives[file.fleet]), file, group))
-            items, parse_s = cpu_time(partial(_items, file, data, n_samples))
+            items, parse_s = cpu_time(partial(_items, file, data, record_length))
             sample.add(file, items, len(data))
             sample.read_s, sample.parse_s = sample.read_s + read_s, sample.parse_s + parse_s
     if not sample.batches:
@@ -119,7 +117,7 @@ def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
     return data[begin : data.rfind(b"\n") + 1] or data
 
 
-def _items(file: ArchiveFile, data: bytes, n_samples: int) -> list[Record | Reject]:
-    items = list(read_records(io.BytesIO(data), name=file.path, rows=zeroed_rows(n_samples)))
+def _items(file: ArchiveFile, data: bytes, record_length: int) -> list[Record | Reject]:
+    items = list(read_records(io.BytesIO(data), name=file.path, record_length=record_length))
     # A compressed file of which only the beginning was read ends in the middle of a line.
     return items[:-1] if len(data) < file.size and is_packed(file.path) else items

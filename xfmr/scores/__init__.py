@@ -1,1 +1,1 @@
-"""Scores: from a detector to a file a sensor, in sets that are published whole."""
+"""Stage two: scores in a file for each sensor, thresholds, pseudo-labels and the review queue."""

@@ -1,8 +1,8 @@
-"""Records that a run's own scores call anomalies, left out of what is learned of a grown archive.
+"""Records that are left out of a grown archive's history, because the run's scores call them anomalies.
 
-A history is cleaned of the tenth of its records that are least like the rest. Where an archive has grown by more
-faults than that, they would be learned as normal; the detector that was fitted before knows them better. And what it
-found to come and go with the hour is learned, and need not be found again.
+Cleaning removes the tenth of a history that is least like the rest. If an archive has grown by more faults than that,
+they would be learned as normal; the detector that was fitted before recognises them. What it forgave as usual at its
+hour is learned, and need not be forgiven again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from xfmr.errors import XfmrError
 from xfmr.rows.feature_set import FeatureSet
-from xfmr.schema import RecordIds
+from xfmr.schema import PseudoLabel, RecordIds
 from xfmr.scores.sets import current_key, read_scores
 from xfmr.storage.models import key_of
 
@@ -20,19 +20,19 @@ _FILE = "models/left_out.parquet"
 
 
 def left_out_ids(features: FeatureSet) -> RecordIds:
-    """Name the records of a run that its scores call anomalies; before the first scores there are none.
+    """Return the ids of the records that a run's scores call anomalies; none before the first scores.
 
-    They are named once for an archive as it is, when first asked for, and stay the same until it grows: else each
-    detector's scores would ask for another detector.
+    The list is made once for an archive as it is and kept until the archive grows. Otherwise each detector's scores
+    would ask for another detector.
 
     Raises:
-        XfmrError: Where records have been added since the scores were made, or a detector was fitted since.
+        XfmrError: If records were added, or a detector was fitted, after the scores were made.
     """
     store, archive = features.store, key_of(features.groups)
     if store.exists(_FILE):
-        named = store.read_table(_FILE)
-        if (named.schema.metadata or {}).get(b"archive") == archive.encode():
-            return np.asarray(named["record_id"].to_numpy(), np.int64)
+        listed = store.read_table(_FILE)
+        if (listed.schema.metadata or {}).get(b"archive") == archive.encode():
+            return np.asarray(listed["record_id"].to_numpy(), np.int64)
     ids = _anomalies(features)
     store.write_table(_FILE, pa.table({"record_id": ids}).replace_schema_metadata({"archive": archive}))
     return ids
@@ -49,4 +49,4 @@ def _anomalies(features: FeatureSet) -> RecordIds:
             f"{unscored} of {len(present)} records in {features.store.path()} have no score: run jobs.score, so that "
             "it is known which of them to leave out"
         )
-    return np.unique(scores.loc[scores["pseudo_label"] == "anomaly", "record_id"].to_numpy(np.int64))
+    return np.unique(scores.loc[scores["pseudo_label"] == PseudoLabel.ANOMALY, "record_id"].to_numpy(np.int64))

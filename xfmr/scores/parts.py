@@ -1,7 +1,7 @@
-"""Scores on their way from groups of records to sensors.
+"""Score parts: the scores of each group, from which they are regrouped by sensor.
 
-A task scores one group and writes its rows in the order of their shard, a hash of fleet and sensor; others then read
-one range of shards from all groups, :mod:`xfmr.scores.ranges`. What lies between is in ``score_parts/<detector>``: no
+A task scores one group and writes its rows in the order of their shard, a hash of fleet and sensor. Other tasks then
+read one range of shards from all groups, :mod:`xfmr.scores.ranges`. The parts are in ``score_parts/<detector>``: no
 row passes through the driver, a killed job goes on with the groups that are left, and when an archive grows, only its
 new groups are scored.
 """
@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from xfmr.detectors import detector_from_bytes
+from xfmr.detectors.kinds import detector_from_bytes
 from xfmr.errors import XfmrError
-from xfmr.rows.feature_set import FeatureSet, feature_file
+from xfmr.rows.feature_set import FeatureSet
 from xfmr.schema import IDENTITY_COLUMNS, SCORES, SENSOR_COLUMNS
 from xfmr.storage import Store
 from xfmr.storage.models import Models
@@ -27,7 +27,7 @@ from xfmr.storage.threads import in_threads
 
 _FOLDER = "score_parts"
 N_SHARDS = 2**16
-# Of a part that holds many sensors only the row groups that a range of shards touches are read.
+# Only the row groups that a range of shards touches are read, so they are small.
 _ROW_GROUP_ROWS = 512
 
 _PART = pa.schema([*(SCORES.field(name) for name in [*IDENTITY_COLUMNS, "score"]), pa.field("shard", pa.uint16())])
@@ -49,27 +49,31 @@ class ScoreParts:
 
     @classmethod
     def planned(cls, features: FeatureSet, detector: str) -> ScoreParts:
-        """Name the parts that the features as they are now call for."""
-        files = {info.path: f"{info.size} {info.mtime_ns}" for info in features.store.files("features")}
-        groups = features.groups
-        gone = [group for group in groups if features.store.path(feature_file(group)) not in files]
+        """Name the parts of the features as they are now.
+
+        Raises:
+            XfmrError: If the file of a group is gone.
+        """
+        files = {info.path: f"{info.size} {info.mtime_ns}" for info in features.store.files(features.folder)}
+        paths = {group: features.store.path(features.rows.file(group)) for group in features.groups}
+        gone = [path for path in paths.values() if path not in files]
         if gone:
-            raise XfmrError(f"{features.store.path(feature_file(gone[0]))} is gone: jobs.featurize makes it anew")
-        versions = {group: files[features.store.path(feature_file(group))] for group in groups}
+            raise XfmrError(f"{gone[0]} is gone: jobs.featurize makes it anew")
+        versions = {group: files[path] for group, path in paths.items()}
         digests = {group: hashlib.blake2b(text.encode(), digest_size=4) for group, text in versions.items()}
         return cls(features.store, detector, tuple(f"{group}-{digests[group].hexdigest()}" for group in versions))
 
     @property
     def folder(self) -> str:
-        """The parts' folder within the run."""
+        """Folder of the parts within the run."""
         return f"{_FOLDER}/{self.detector}"
 
     def file(self, name: str) -> str:
-        """Name a part's file within the run."""
+        """Return the name of a part's file within the run."""
         return f"{self.folder}/{name}.parquet"
 
     def missing(self) -> list[str]:
-        """Name the parts that are still to be made."""
+        """Return the names of the parts that are still to be made."""
         there = {info.path for info in self.run.files(self.folder)}
         return [name for name in self.names if self.run.path(self.file(name)) not in there]
 
@@ -91,7 +95,7 @@ class ScoreParts:
             raise XfmrError(f"{error}; remove {self.run.path(self.folder)} and run again") from error
 
     def remove_others(self) -> None:
-        """Remove the parts of other detectors and of features that are no more."""
+        """Remove the parts of other detectors, and of features that are gone."""
         for detector in self.run.folders(_FOLDER):
             if detector != self.detector:
                 self.run.remove_folder(f"{_FOLDER}/{detector}")
@@ -101,7 +105,7 @@ class ScoreParts:
 
 
 class GroupScorer:
-    """Scores one group of features after another with a detector loaded once.
+    """Scores one group after another with a detector that is loaded once.
 
     Args:
         parts: The parts to make.
@@ -109,10 +113,12 @@ class GroupScorer:
 
     def __init__(self, parts: ScoreParts) -> None:
         self.parts, self.features = parts, FeatureSet(parts.run)
-        self.detector = detector_from_bytes(*Models(parts.run).open("detector", parts.detector))
+        self.detector = detector_from_bytes(
+            *Models(parts.run).open("detector", parts.detector, self.features.recording)
+        )
 
     def __call__(self, name: str) -> pa.Table:
-        """Make a part; the answer is its number of rows."""
+        """Make a part, and return its number of records as a row."""
         table = self.features.read(group_of(name), self.detector.columns)
         scores = pa.array(self.detector.score(table), pa.float32())
         self.parts.write(name, table.select(IDENTITY_COLUMNS).append_column("score", scores))
@@ -120,12 +126,12 @@ class GroupScorer:
 
 
 def group_of(part: str) -> str:
-    """Name the group of features that a part holds the scores of."""
+    """Return the name of the group that a part holds the scores of."""
     return part.rpartition("-")[0]
 
 
 def _shards(table: pa.Table) -> NDArray[np.uint16]:
-    """Return each row's shard, the same wherever the sensor stands, shape (n,)."""
+    """Return each row's shard, which depends on the sensor alone, shape (n,)."""
     sensors = table.select(SENSOR_COLUMNS).to_pandas()
     distinct, code = np.unique(sensors["fleet"] + "\0" + sensors["sensor_id"], return_inverse=True)
     hashes = np.array([zlib.crc32(name.encode()) % N_SHARDS for name in distinct], np.uint16)

@@ -1,4 +1,4 @@
-"""Scores in ranges of sensors: thresholds are made of them, and the files of the sensors are written."""
+"""Scores in ranges of sensors, from which thresholds are fitted and the sensors' files are written."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.threads import in_threads
 
-# A range of shards is one task, with its rows in memory: some 350 MB. Smaller runs are cut so that all have work.
+# A range of shards is one task with its rows in memory, some 350 MB. Smaller runs are cut so that every core has
+# work.
 _MOST_ROWS, _FEWEST_ROWS = 1_000_000, 20_000
 _OF_A_SENSOR = [field.name for field in SCORES if field.name not in SENSOR_COLUMNS]
 
 
 def n_ranges(n_records: int, n_cpus: int) -> int:
-    """Return into how many ranges of shards to cut the rows of a run."""
+    """Return the number of ranges into which to cut the rows of a run."""
     return max(1, -(-n_records // _MOST_ROWS), min(2 * n_cpus, -(-n_records // _FEWEST_ROWS)))
 
 
 @dataclass(frozen=True)
 class ScoreRanges:
-    """All scores of a run in ranges of shards: whole sensors, as many as may be held in memory.
+    """All scores of a run in ranges of shards: whole sensors, as many as fit in memory.
 
-    Called, it gives the records and scores of a range alone, which is all that thresholds are made of.
+    A call returns the records and scores of a range alone, which is all that thresholds need.
 
     Args:
         parts: All scores.
-        n: How many ranges there are.
-        forgive_daily: Whether scores count only beyond what is usual for the sensor at that hour,
+        n: Number of ranges.
+        forgive_daily: Subtract from each score what is usual for the sensor at that hour,
             :func:`xfmr.scores.scoring.beyond_usual`.
     """
 
@@ -69,10 +70,10 @@ class SensorWriter:
 
     Args:
         ranges: All scores.
-        target: Folder of the set of scores that is being made.
+        target: Folder of the set of scores under construction.
         thresholds: Of all scores.
-        review_size: How many records the review queue takes.
-        labelled: Ids of records that a person has labelled already, and that are no part of the queue.
+        review_size: Length of the review queue.
+        labelled: Ids of records that a person has labelled, which are not queued again.
     """
 
     ranges: ScoreRanges
@@ -82,7 +83,7 @@ class SensorWriter:
     labelled: NDArray[np.int64]
 
     def __call__(self, position: str) -> pa.Table:
-        """Write the files of a range; the answer are those of its rows that a person should look at first."""
+        """Write the files of a range, and return its candidates for review."""
         rows = with_pseudo_labels(self.ranges.rows(position), self.thresholds)
         list(in_threads(partial(_write_sensor, self.target), _by_sensor(rows)))
         open_rows = rows.filter(pa.array(~np.isin(rows["record_id"].to_numpy(), self.labelled)))
@@ -91,7 +92,7 @@ class SensorWriter:
 
 
 def _by_sensor(rows: pa.Table) -> Iterable[pa.Table]:
-    """Cut rows that are in order of their sensors."""
+    """Cut rows in order of sensor into one table a sensor."""
     if not len(rows):
         return []
     fleet, sensor = (rows[name].to_numpy() for name in SENSOR_COLUMNS)

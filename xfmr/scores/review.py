@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from xfmr.schema import NORMAL
+from xfmr.schema import PseudoLabel
 
 
 def review_queue(scores: pd.DataFrame, *, upper: float, size: int) -> pd.DataFrame:
-    """Choose the records from which a person's label would teach most: those nearest to the upper threshold.
+    """Return the records from which a person's label would teach most: those nearest to the upper threshold.
 
     Args:
         scores: Columns of :data:`xfmr.schema.SCORES`.
@@ -18,6 +18,6 @@ def review_queue(scores: pd.DataFrame, *, upper: float, size: int) -> pd.DataFra
     Returns:
         Rows of ``scores`` with an empty column ``label``, the nearest first.
     """
-    candidates = scores[scores["pseudo_label"] != NORMAL]
+    candidates = scores[scores["pseudo_label"] != PseudoLabel.NORMAL]
     nearest = (candidates["score"] - upper).abs().to_numpy().argsort(kind="stable")[:size]
     return candidates.iloc[nearest].assign(label="")

@@ -1,4 +1,4 @@
-"""Scores and what they mean: the detector that makes them, thresholds, pseudo-labels."""
+"""From scores to pseudo-labels: the run's detector, its thresholds, and the daily profile of its scores."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xfmr.detectors import Detector, detector_from_bytes
+from xfmr.detectors.base import Detector
+from xfmr.detectors.kinds import detector_from_bytes
 from xfmr.errors import XfmrError
+from xfmr.normal import Rows
 from xfmr.normal.daytime import DailyProfile
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.thresholds import Thresholds, fit_thresholds, pseudo_labels
 from xfmr.settings.options import Method
 from xfmr.storage.models import Models
-from xfmr.views.inputs import record_times, sensor_keys
 
 
 def load_detector(features: FeatureSet) -> Detector:
     """Load a run's current detector.
 
     Raises:
-        XfmrError: Where there is none, its file is damaged, or it is for other features than the run now has.
+        XfmrError: If there is none, its file is damaged, or it was made for another recording than the run now has.
     """
-    models = Models(features.store)
-    key = models.required_key("detector")
-    models.check_signals("detector", key, features.signals)
-    return detector_from_bytes(*models.open("detector", key))
+    return detector_from_bytes(*Models(features.store).read("detector", features.recording))
 
 
 def thresholds_of(scores: NDArray[Any], method: Method) -> Thresholds:
     """Fit the thresholds of a run's scores.
 
     Raises:
-        XfmrError: Where there are too few scores for the method.
+        XfmrError: If there are too few scores for the method.
     """
     try:
         return fit_thresholds(scores, method)
@@ -43,20 +41,20 @@ def thresholds_of(scores: NDArray[Any], method: Method) -> Thresholds:
 
 
 def thresholds_of_run(scored: pa.Table, learned_from: NDArray[np.int64], method: Method) -> Thresholds:
-    """Fit thresholds to a run's scores, whatever share of them is of faults.
+    """Fit thresholds to a run's scores, whatever share of its records is faulty.
 
-    The upper one of ``mad`` hardly moves with them, so that it is of all scores. The other methods say how many of
-    the normal records may lie beyond, and with a twentieth of faults among them they found a quarter of the new ones
-    (percentile) or none (peaks over threshold) on the gearbox recordings and on six fleets of bench.fleets. So these
-    are of what the detector takes for normal, each record as it was scored when held out.
+    ``mad`` is fitted to all scores: faults hardly move its upper threshold. The other methods fix the share of normal
+    records beyond the threshold. Fitted to scores with 5 % faults, they found a quarter of the new faults
+    (percentile) or none (peaks over threshold), on the gearbox recordings and on six fleets of bench.fleets. So they
+    are fitted to the out-of-fold scores of the records that the detector learned from.
 
     Args:
         scored: Columns ``record_id`` and ``score``, n rows.
         learned_from: Ids of the records that the detector learned from.
-        method: How.
+        method: Name of the method.
 
     Raises:
-        XfmrError: Where there are too few scores for the method.
+        XfmrError: If there are too few scores for the method.
     """
     scores = scored["score"].to_numpy()
     normal = np.isin(scored["record_id"].to_numpy(), learned_from)
@@ -64,14 +62,13 @@ def thresholds_of_run(scored: pa.Table, learned_from: NDArray[np.int64], method:
 
 
 def beyond_usual(scored: pa.Table) -> pa.Table:
-    """Subtract from each ``score`` what its sensor scores at that hour of the day, day after day, among these rows.
+    """Subtract from each ``score`` the sensor's daily profile among these rows.
 
-    What the history never showed, such as the load and the fans of a season's evenings, is found out so when it has
-    come and gone three times; see :class:`xfmr.normal.daytime.DailyProfile`. The rows of a sensor must be together in
-    one table.
+    So the load and the fans of a season's evenings, which the history never showed, are forgiven once they have come
+    and gone three times; see :class:`xfmr.normal.daytime.DailyProfile`. All rows of a sensor must be in the table.
     """
-    scores, keys, times = scored["score"].to_numpy(), sensor_keys(scored), record_times(scored)
-    usual = DailyProfile.fit(scores, keys, times).apply(keys, times)
+    scores, rows = scored["score"].to_numpy(), Rows.of(scored)
+    usual = DailyProfile.fit(scores, rows).apply(rows)
     place = scored.column_names.index("score")
     return scored.set_column(place, scored.schema.field(place), pa.array(scores - usual, pa.float32()))
 
@@ -83,6 +80,6 @@ def with_pseudo_labels(scored: pa.Table, thresholds: Thresholds) -> pa.Table:
 
 
 def counts_of(scores: NDArray[Any], thresholds: Thresholds) -> str:
-    """Say how many scores fall under each pseudo-label, such as ``17 anomaly, 120 normal, 3 uncertain``."""
+    """Return the number of scores of each pseudo-label, such as ``17 anomaly, 120 normal, 3 uncertain``."""
     names, counts = np.unique(pseudo_labels(scores, thresholds), return_counts=True)
     return ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))

@@ -1,8 +1,8 @@
-"""The scores of a run as others read them: a whole set, switched in one step.
+"""The scores of a run as other jobs read them: a set that is switched atomically.
 
-``score_sets/<key>`` holds all that belongs together: a file a sensor, thresholds, figure, review queue. The link
-``scored`` names the set in use, and the names that people know, such as ``scores``, lead through it, so that one
-rename changes them all. On an object store ``scored.json`` takes the link's place, and there are no other names.
+``score_sets/<key>`` holds a file for each sensor, thresholds, figure and review queue. The link ``scored`` points to
+the current set, and the names that people know, such as ``scores``, are links through it, so that one rename switches
+all of them. On an object store ``scored.json`` takes the link's place, and the other names do not exist.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -33,20 +33,20 @@ CURRENT = "scored"
 _SETS = "score_sets"
 _SHOWN = (SCORES_FOLDER, THRESHOLDS_FILE, "review", FIGURE_FILE)
 
-# By name: pyarrow would take a sensor called 007 for a number.
+# Typed by name: pyarrow would take a sensor called 007 for a number.
 PARTITIONING = ds.partitioning(pa.schema([SCORES.field(name) for name in SENSOR_COLUMNS]), flavor="hive")
 
 T = TypeVar("T")
 
 
 def sensor_file(fleet: str, sensor_id: str) -> str:
-    """Name a sensor's file within a set, its fleet above it where it has one."""
+    """Return the name of a sensor's file within a set, below its fleet if it has one."""
     fleets = [f"fleet={path_segment(fleet)}"] if fleet else []
     return "/".join([SCORES_FOLDER, *fleets, f"sensor_id={path_segment(sensor_id)}", "scores.parquet"])
 
 
-class Facts(NamedTuple):
-    """Key of the detector that made a set's scores, and the thresholds that cut them."""
+class Origin(NamedTuple):
+    """Key of the detector that made the scores of a set, and the thresholds of their pseudo-labels."""
 
     detector: str
     thresholds: Thresholds
@@ -71,7 +71,7 @@ class ScoreSet:
 
     @property
     def is_current(self) -> bool:
-        """Whether it is the set in use, and is there."""
+        """True if it is the current set, and complete."""
         return current_key(self.run) == self.key and bool(self.store.find_json(THRESHOLDS_FILE)) and self._has_scores
 
     @property
@@ -80,19 +80,19 @@ class ScoreSet:
 
     @property
     def n_sensors(self) -> int:
-        """Number of sensors, each of which has a file."""
+        """Number of sensors."""
         return len(self.store.files(SCORES_FOLDER))
 
-    def facts(self) -> Facts:
-        """Return what the set's scores were made and cut by."""
+    def origin(self) -> Origin:
+        """Return the detector and the thresholds of the set."""
         saved = self.store.read_json(THRESHOLDS_FILE)
-        return Facts(saved["detector"], Thresholds(saved["lower"], saved["upper"], saved["method"]))
+        return Origin(saved["detector"], Thresholds(saved["lower"], saved["upper"], saved["method"]))
 
     def scores(self) -> pd.DataFrame:
         """Read all scores: columns of :data:`xfmr.schema.SCORES`.
 
         Raises:
-            XfmrError: Where the files are gone.
+            XfmrError: If the files are gone.
         """
         paths = [info.path for info in self.store.files(SCORES_FOLDER)]
         if not paths:
@@ -100,15 +100,15 @@ class ScoreSet:
         table = self.store.child(SCORES_FOLDER).read_tables(paths, SCORES, partitioning=PARTITIONING)
         return pd.DataFrame(table.to_pandas().fillna({"fleet": ""}))
 
-    def write_facts(self, thresholds: Thresholds, queue: pd.DataFrame, facts: dict[str, Any]) -> None:
-        """Write the review queue and the thresholds, the last file of a set."""
+    def write_origin(self, thresholds: Thresholds, queue: pd.DataFrame, *, detector: str, n_records: int) -> None:
+        """Write the review queue and then ``thresholds.json``, the last file of a set."""
         text = queue.to_csv(index=False).encode()
         self.store.write(QUEUE_FILE, text)
-        facts = {"key": self.key, "queue": _digest(text), **facts, **asdict(thresholds)}
-        self.store.write_json(THRESHOLDS_FILE, facts)
+        origin = {"detector": detector, "records": n_records, **asdict(thresholds)}
+        self.store.write_json(THRESHOLDS_FILE, {"key": self.key, "queue": _digest(text), **origin})
 
     def publish(self) -> None:
-        """Put this set, which is whole, in the place of the one in use."""
+        """Make this set, which is complete, the current one."""
         confirm_sole(self.run)
         if self.run.is_local:
             for name in _SHOWN:
@@ -117,21 +117,21 @@ class ScoreSet:
         set_link(self.run, CURRENT, f"{_SETS}/{self.key}")
 
     def remove_others(self) -> list[str]:
-        """Remove all other sets, and what killed jobs have left of some.
+        """Remove all other sets, complete or not.
 
         Returns:
-            Paths of review queues that people have written in, which are kept.
+            Paths of review queues that people have filled in, which are kept.
         """
         confirm_sole(self.run)
         others = [ScoreSet(self.run, key) for key in self.run.folders(_SETS) if key != self.key]
         return [path for other in others if (path := other._remove())]
 
     def _remove(self) -> str | None:
-        """Remove the set; a queue that was written in is moved away first, and the answer is where to."""
-        facts, queue = self.store.find_json(THRESHOLDS_FILE), self.store.find(QUEUE_FILE)
+        """Remove the set; move a queue that was filled in away first, and return its new path."""
+        origin, queue = self.store.find_json(THRESHOLDS_FILE), self.store.find(QUEUE_FILE)
         kept = None
-        if facts and queue and _digest(queue) != facts["queue"]:
-            kept = f"reviewed/{self.key}-{_digest(queue)}.csv"  # the set may come again, and be filled in otherwise
+        if origin and queue and _digest(queue) != origin["queue"]:
+            kept = f"reviewed/{self.key}-{_digest(queue)}.csv"  # the set may come back, and be filled in otherwise
             self.run.write(kept, queue)
         self.run.remove_folder(f"{_SETS}/{self.key}")
         return self.run.path(kept) if kept else None
@@ -142,16 +142,16 @@ def _digest(text: bytes) -> str:
 
 
 def current_key(run: Store) -> str | None:
-    """Return the key of the set in use, where there is one."""
+    """Return the key of the current set, None if there is none."""
     target = read_link(run, CURRENT)
     return None if target is None else target.rpartition("/")[2]
 
 
 def read_current(run: Store, read: Callable[[ScoreSet], T]) -> T:
-    """Read something of the set in use; where it is switched meanwhile, all of it is read again from the new one.
+    """Read from the current set, and read all again from the new set if it is switched meanwhile.
 
     Raises:
-        XfmrError: Where there are no scores, or they are of another detector than the current one.
+        XfmrError: If there are no scores, or they are of another detector than the current one.
     """
     while True:
         key = current_key(run)
@@ -162,29 +162,29 @@ def read_current(run: Store, read: Callable[[ScoreSet], T]) -> T:
             result = _read_of_current_detector(ScoreSet(run, key), read)
         except XfmrError as error:
             failure = error
-        # A set is removed only after the switch to another: what was read before it was whole.
+        # A set is removed only after the switch to another: all that was read before the switch was complete.
         if current_key(run) == key:
             if failure:
                 raise failure
             return result
 
 
-def _read_of_current_detector(found: ScoreSet, read: Callable[[ScoreSet], T]) -> T:
-    if found.facts().detector != Models(found.run).current_key("detector"):
-        raise XfmrError(f"the scores in {found.run.path()} are of an earlier detector: run jobs.score on it first")
-    return read(found)
+def _read_of_current_detector(scores: ScoreSet, read: Callable[[ScoreSet], T]) -> T:
+    if scores.origin().detector != Models(scores.run).current_key("detector"):
+        raise XfmrError(f"the scores in {scores.run.path()} are of an earlier detector: run jobs.score on it first")
+    return read(scores)
 
 
 def read_thresholds(run: Store) -> Thresholds:
     """Read the thresholds of a run's scores; raises what :func:`read_current` does."""
-    return read_current(run, ScoreSet.facts).thresholds
+    return read_current(run, ScoreSet.origin).thresholds
 
 
 def read_scores(run: Store) -> pd.DataFrame:
     """Read all scores of a run, of one set: columns of :data:`xfmr.schema.SCORES`.
 
     Raises:
-        XfmrError: Where there are none, or for the reasons that :func:`read_current` gives.
+        XfmrError: If there are none, or for the reasons that :func:`read_current` gives.
     """
     return read_current(run, ScoreSet.scores)
 
@@ -193,7 +193,7 @@ def read_sensor(run: Store, sensor_id: str, fleet: str = "") -> pd.DataFrame:
     """Read the scores of one sensor, in order of time, from its file.
 
     Raises:
-        XfmrError: Where it has none, or for the reasons that :func:`read_current` gives.
+        XfmrError: If it has none, or for the reasons that :func:`read_current` gives.
     """
-    table = read_current(run, lambda found: found.store.read_table(sensor_file(fleet, sensor_id)))
+    table = read_current(run, lambda scores: scores.store.read_table(sensor_file(fleet, sensor_id)))
     return pd.DataFrame(table.to_pandas())

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
 from xfmr.errors import XfmrError
-from xfmr.rows.feature_set import settings_of
+from xfmr.rows.row_set import RowSet
 from xfmr.settings.model import Settings
 from xfmr.storage import Store
 
@@ -65,7 +65,7 @@ def _saved(run: str | None, *, inherit_archive: bool) -> dict[str, Any]:
         return {}
     saved = _mapping(store.read(SETTINGS_FILE), store.path(SETTINGS_FILE))
     # The features that are there count, where a job was killed before it had made others.
-    saved |= settings_of(store)
+    saved |= RowSet(store).made_with()
     dropped = NOT_INHERITED if inherit_archive else {*NOT_INHERITED, "archive"}
     return {name: value for name, value in saved.items() if name not in dropped}
 

@@ -1,10 +1,8 @@
-"""What a run may be asked for: each setting with its default, its bounds and the words that --help has for it."""
+"""The settings of a run and of the jobs: each with its default, its bounds and its text for --help."""
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     CliToggleFlag,
@@ -14,38 +12,13 @@ from pydantic_settings import (
 
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
-from xfmr.settings.combinations import DETECTORS, check_combination, describe_detectors
-from xfmr.settings.options import (
-    DEFAULT_FOLDS,
-    BankSettings,
-    Branch,
-    DetectorKind,
-    EnsembleSettings,
-    FinetuneSettings,
-    ImageScale,
-    Method,
-    PretrainSettings,
-    SvddSettings,
-    VaeSettings,
-)
+from xfmr.settings.options import FinetuneSettings, ThresholdSettings
+from xfmr.settings.stage_one import StageOneSettings
 from xfmr.storage import Store, absolute_uri
 
 
-class ThresholdSettings(BaseModel):
-    """How scores become pseudo-labels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Method = Field(
-        "mad",
-        description="mad: median - 2 and + 4 robust sigmas; percentile: 5th and 99th; peaks_over_threshold: "
-        "generalised Pareto above the 90th, one false alarm in 1000",
-    )
-    review_size: int = Field(200, ge=0, description="records in the review queue")
-
-
-class Settings(BaseSettings):
-    """Settings of a run."""
+class RunSettings(BaseSettings):
+    """The archive and the folder of a run, and what all of its jobs share."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -59,7 +32,7 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    run: str = Field(min_length=1, description="run folder, a path or URI; made where it does not exist")
+    run: str = Field(min_length=1, description="run folder, a path or URI; made if it does not exist")
     config: str | None = Field(None, description="YAML file of settings, which flags override")
     archive: list[str] = Field(
         [], description="archive as URI or FLEET=URI, a folder or anything pyarrow reads; repeat it for more fleets"
@@ -71,47 +44,11 @@ class Settings(BaseSettings):
     record_length: int = Field(
         8192, ge=4096, description="samples of a record; shorter ones are padded with zeros, longer ones cut"
     )
-    health: bool = Field(True, description="whether features hold the health indices, which models do not read")
-    image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
-    image_scale: ImageScale = Field(
-        "log",
-        description="hetero images as decades without level, standardised per sensor (log), or each plane of each "
-        "record by its own range (minmax)",
-    )
-    detector: DetectorKind = Field("bank", description=describe_detectors())
-    branch: Branch = Field(
-        "spectrum",
-        description="what the networks see: log spectra, Zerone, hetero images, Zerone as raster images, or "
-        "both hetero images and log spectra",
-    )
-    folds: int | None = Field(
-        None,
-        ge=2,
-        le=20,
-        description="parts of the history, each scored by networks trained without it: a network a fold; by default "
-        "5, and 2 where there are images",
-    )
+    health: bool = Field(True, description="store the health indices, which models do not read")
     epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")
     seed: int = Field(0, ge=0, lt=2**32, description="seed of all random choices")
     group_bytes: int = Field(100_000_000, ge=1_000_000, description="input bytes processed together")
-    leave_out_anomalies: bool = Field(
-        False,
-        description="whether nothing is learned from records that the run's scores so far call anomalies: for "
-        "archives that grow; score them with the detector that there is before another is fitted",
-    )
-    pretrain: PretrainSettings = PretrainSettings()
-    bank: BankSettings = BankSettings()
-    svdd: SvddSettings = SvddSettings()
-    vae: VaeSettings = VaeSettings()
-    ensemble: EnsembleSettings = EnsembleSettings()
-    forgive_daily: bool = Field(
-        True,
-        description="whether a score counts only beyond what its sensor scores at that hour of at least three days "
-        "of the same archive, and not between: load and fans",
-    )
-    thresholds: ThresholdSettings = ThresholdSettings()
-    finetune: FinetuneSettings = FinetuneSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -122,7 +59,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave the environment out, so that a run depends on what its folder and command line say."""
+        """Ignore the environment, so that a run depends on its folder and its command line alone."""
         return (init_settings,)
 
     @field_validator("archive")
@@ -137,48 +74,38 @@ class Settings(BaseSettings):
         """Make a local path absolute, for the same reason."""
         return absolute_uri(uri) if uri else uri
 
-    @model_validator(mode="after")
-    def _combination(self) -> Self:
-        """Refuse a detector that there is not for this branch or pretraining."""
-        for kind in self.detector_kinds:
-            check_combination(kind, self.branch, self.pretrain.objective)
-        return self
-
-    @property
-    def detector_kinds(self) -> tuple[DetectorKind, ...]:
-        """The detector, or the members of the ensemble."""
-        return tuple(self.ensemble.weights) if self.detector == "ensemble" else (self.detector,)
-
-    @property
-    def detector_needs_encoders(self) -> bool:
-        """Whether the detector begins from what jobs.pretrain makes."""
-        return any(DETECTORS[kind].objectives for kind in self.detector_kinds)
-
     @property
     def store(self) -> Store:
         """The run folder."""
         return Store(self.run)
 
-    @property
-    def n_folds(self) -> int:
-        """Number of folds, given or the branch's own."""
-        return self.folds or DEFAULT_FOLDS[self.branch]
-
     def required_archive(self) -> list[str]:
         """Return ``archive``.
 
         Raises:
-            XfmrError: Where it was not given.
+            XfmrError: If it was not given.
         """
         if not self.archive:
             raise XfmrError("no archive: give --archive URI")
         return self.archive
 
 
+class Settings(StageOneSettings, RunSettings):
+    """Settings of a run."""
+
+    forgive_daily: bool = Field(
+        True,
+        description="count only the part of a score beyond the sensor's usual score at that hour, seen on three or "
+        "more days of the same archive and not between them: load and fans",
+    )
+    thresholds: ThresholdSettings = ThresholdSettings()
+    finetune: FinetuneSettings = FinetuneSettings()
+
+
 class FeaturizeSettings(Settings):
     """Make the features of an archive."""
 
-    run: str = Field("", description="run folder, a path or URI; made where it does not exist")
+    run: str = Field("", description="run folder, a path or URI; made if it does not exist")
     plan: CliToggleFlag[bool] = Field(
         False, description="say what there is to do and how long it will take, and write nothing; needs no --run"
     )

@@ -1,46 +1,35 @@
-"""The one train loop: any task, any number of workers, resumable after every checkpoint.
+"""The one train loop: any task, any number of workers, resumable from every checkpoint.
 
-The order of records is drawn from (seed, epoch) alone and each global batch is shared out over the workers, whose
-summed gradients are those of the whole batch. So the result does not depend on the number of workers, up to
-rounding, nor on being interrupted.
+The order of records is drawn from (seed, epoch) alone, and each global batch is shared out over the workers, whose
+gradients add up to those of the whole batch. So the result depends neither on the number of workers, up to rounding,
+nor on interruptions. Ray is not imported here: :mod:`xfmr.training.worker` runs this loop in a Ray Train worker,
+:class:`xfmr.training.trainer.LocalTrainer` in this process.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
-import tempfile
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import ray.train
-import ray.train.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xfmr.errors import XfmrError
 from xfmr.networks.encoders import to_device, to_inputs
 
-# Tensors, but for the inputs of a branch of several parts.
 Batch = dict[str, Any]
+"""Tensors by name; the inputs of a branch with several parts are a dictionary of tensors."""
 Metrics = dict[str, float]
 State = dict[str, Any]
-"""Of a training: ``network``, ``optimiser``, ``task`` and ``progress``."""
-
-# A checkpoint costs about 30 ms on a local disk; one this often keeps its share small and little work at risk.
-_CHECKPOINT_INTERVAL_S = 10.0
-STATE_FILE = "state.pt"
+"""State of a training: ``network``, ``optimiser``, ``task`` and ``progress``."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """Arrays of one length, row for row: ``inputs`` and whatever else the task reads."""
+    """Arrays of the same length: ``inputs`` and whatever else the task reads of a record."""
 
     columns: dict[str, NDArray[Any]]
 
@@ -49,14 +38,14 @@ class Data:
         return len(self.columns["inputs"])
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
-        """Move some rows to a device, with their numbers as ``rows``."""
+        """Move some rows to a device, with their positions as ``rows``."""
         moved = {name: to_inputs(column[rows], device) for name, column in self.columns.items()}
         return {**moved, "rows": torch.from_numpy(rows).to(device)}
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and in what steps to train; ``batch_size`` counts the records of all workers together."""
+    """Epochs, batch size over all workers together, and seed."""
 
     epochs: int
     batch_size: int
@@ -65,17 +54,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Worker:
-    """This worker among the others."""
+    """One worker among ``world``."""
 
     rank: int
     world: int
     device: torch.device
-
-    @classmethod
-    def here(cls) -> Worker:
-        """Describe the Ray Train worker that this process is."""
-        context = ray.train.get_context()
-        return cls(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
 
     @classmethod
     def alone(cls) -> Worker:
@@ -89,7 +72,7 @@ class Worker:
         return values
 
     def first_says(self, answer: bool) -> bool:
-        """Return the first worker's answer, so that all do the same."""
+        """Return the first worker's answer to every worker."""
         return bool(self.total(torch.tensor(float(answer and self.rank == 0), device=self.device)))
 
     def gather(self, values: Tensor) -> Tensor:
@@ -101,17 +84,17 @@ class Worker:
         return torch.cat(parts).to(values.device)
 
     def share(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return this worker's rows."""
+        """Return this worker's share of some rows."""
         return rows[self.rank :: self.world]
 
 
 class Task(ABC):
-    """What is trained: a network, its losses, and what happens between epochs."""
+    """A network, its losses, and the work between epochs."""
 
     network: nn.Module
-    # Whether some parameters may get no gradient in some steps.
+    # True if some parameters get no gradient in some steps.
     partly_frozen = False
-    # Records to judge epochs by, never trained on.
+    # Records that epochs are compared by, never trained on.
     validation: Data | None = None
 
     @abstractmethod
@@ -120,10 +103,10 @@ class Task(ABC):
 
     @abstractmethod
     def losses(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return one loss for each record of a batch, shape (n,); ``network`` may be wrapped for several workers."""
+        """Return the loss of each record of a batch, shape (n,); ``network`` may be wrapped for several workers."""
 
     def begin(self, data: Data, worker: Worker) -> None:
-        """Prepare before the first epoch; skipped when training is resumed."""
+        """Prepare for the first epoch; not called when training is resumed."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare an epoch."""
@@ -136,21 +119,21 @@ class Task(ABC):
         """Finish an epoch and return metrics, the same on every worker.
 
         Raises:
-            XfmrError: Where training must not go on.
+            XfmrError: If training must not go on.
         """
         return {}
 
     def state(self) -> dict[str, Tensor]:
-        """Return what is to be kept besides the network."""
+        """Return what a checkpoint must hold besides the network."""
         return {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take back what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
 
 
 @dataclass
 class Progress:
-    """Where training stands: what a checkpoint holds."""
+    """The epochs that are finished, with their metrics."""
 
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -161,130 +144,76 @@ class Progress:
         self.history.append({"epoch": self.epoch, **metrics})
 
 
-MakeTask = Callable[[], Task]
-
-
-def train(task: Task, data: Data, schedule: Schedule, *, report_to: Any) -> None:
-    """Train on this Ray Train worker, from the last checkpoint where there is one.
+@dataclass
+class Training:
+    """A training under way in one worker.
 
     Args:
-        task: What to train; made the same on every worker.
+        task: The task, its network on the worker's device.
+        network: The task's network, wrapped if there are several workers.
+        optimiser: Of the network's parameters.
         data: All records; each worker takes its share of every batch.
         schedule: Epochs, batch size and seed.
-        report_to: A queue that gets the metrics of each epoch, from the first worker.
+        worker: The worker that this process is.
+        progress: The epochs that are finished.
     """
-    worker = Worker.here()
-    to_device(task.network, worker.device)
-    optimiser = task.optimiser()
-    progress = _resume(task, optimiser, worker)
-    if progress is None:
-        progress = Progress()
-        task.begin(data, worker)
-    network = ray.train.torch.prepare_model(
-        task.network, parallel_strategy_kwargs={"find_unused_parameters": task.partly_frozen}
-    )
-    saved_at = time.monotonic()
-    while progress.epoch < schedule.epochs:
-        progress.add(_epoch(task, network, optimiser, data, schedule, progress.epoch, worker))
-        if worker.rank == 0:
-            report_to.put(progress.history[-1])
-        due = time.monotonic() - saved_at > _CHECKPOINT_INTERVAL_S or progress.epoch == schedule.epochs
-        if worker.first_says(due):
-            _report(task, optimiser, progress, worker)
-            saved_at = time.monotonic()
 
+    task: Task
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    data: Data
+    schedule: Schedule
+    worker: Worker
+    progress: Progress
 
-def train_alone(make_task: MakeTask, data: Data, schedule: Schedule) -> State:
-    """Train in this process and without Ray, for what is small: the result is that of any number of workers.
+    @classmethod
+    def of(cls, task: Task, data: Data, schedule: Schedule, worker: Worker) -> Training:
+        """Prepare a training whose first epoch is still to come."""
+        to_device(task.network, worker.device)
+        return cls(task, task.network, task.optimiser(), data, schedule, worker, Progress())
 
-    Returns:
-        What :func:`load_state` returns of a finished training.
-    """
-    worker, task, progress = Worker.alone(), make_task(), Progress()
-    to_device(task.network, worker.device)
-    optimiser = task.optimiser()
-    task.begin(data, worker)
-    for epoch in range(schedule.epochs):
-        progress.add(_epoch(task, task.network, optimiser, data, schedule, epoch, worker))
-    return _state(task, optimiser, progress)
+    def state(self) -> State:
+        """Return the state to be stored in a checkpoint."""
+        return {
+            "network": self.task.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "task": self.task.state(),
+            "progress": asdict(self.progress),
+        }
 
+    def restore(self, state: State) -> None:
+        """Set the training to the state of a checkpoint."""
+        self.task.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.task.restore(state["task"])
+        self.progress = Progress(**state["progress"])
 
-def _epoch(
-    task: Task,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    data: Data,
-    schedule: Schedule,
-    epoch: int,
-    worker: Worker,
-) -> Metrics:
-    """Train one epoch and return its metrics."""
-    task.begin_epoch(epoch)
-    network.train()
-    loss_sum = torch.zeros(2, dtype=torch.float64, device=worker.device)
-    for rows in _batches(task, len(data), schedule, epoch):
-        losses = task.losses(network, data.batch(worker.share(rows), worker.device))
-        # Workers' gradients are averaged, so each scales its sum to its part of the whole batch's mean.
-        loss = losses.sum() * (worker.world / len(rows))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        loss_sum += torch.stack([losses.detach().double().sum(), torch.tensor(float(len(losses))).to(loss_sum)])
-    total, count = worker.total(loss_sum).tolist()
-    return {"loss": total / count, **task.end_epoch(worker)}
+    def epochs(self) -> Iterator[Metrics]:
+        """Train the epochs that are left, and yield the metrics of each."""
+        while self.progress.epoch < self.schedule.epochs:
+            self.progress.add(self._epoch(self.progress.epoch))
+            yield self.progress.history[-1]
 
+    def _epoch(self, epoch: int) -> Metrics:
+        """Train one epoch."""
+        task, worker = self.task, self.worker
+        task.begin_epoch(epoch)
+        self.network.train()
+        loss_sum = torch.zeros(2, dtype=torch.float64, device=worker.device)
+        for rows in self._batches(epoch):
+            losses = task.losses(self.network, self.data.batch(worker.share(rows), worker.device))
+            # Workers' gradients are averaged, so each scales its sum to its share of the whole batch's mean.
+            loss = losses.sum() * (worker.world / len(rows))
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            loss_sum += torch.stack([losses.detach().double().sum(), torch.tensor(float(len(losses))).to(loss_sum)])
+        total, count = worker.total(loss_sum).tolist()
+        return {"loss": total / count, **task.end_epoch(worker)}
 
-def _batches(task: Task, n: int, schedule: Schedule, epoch: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the rows of each global batch."""
-    generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + epoch)
-    order = task.order(n, generator).numpy()
-    for start in range(0, len(order), schedule.batch_size):
-        yield order[start : start + schedule.batch_size]
-
-
-def _resume(task: Task, optimiser: torch.optim.Optimizer, worker: Worker) -> Progress | None:
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return None
-    with checkpoint.as_directory() as folder:
-        state = load_state(Path(folder) / STATE_FILE, worker.device)
-    task.network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    task.restore(state["task"])
-    return Progress(**state["progress"])
-
-
-def _state(task: Task, optimiser: torch.optim.Optimizer, progress: Progress) -> State:
-    return {
-        "network": task.network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "task": task.state(),
-        "progress": asdict(progress),
-    }
-
-
-def load_state(path: Path, device: torch.device | str = "cpu") -> State:
-    """Read a checkpoint's state.
-
-    Raises:
-        XfmrError: Where the file is damaged.
-    """
-    try:
-        return cast(State, torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True))
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise XfmrError(
-            f"{path} is not a whole checkpoint: remove the folder {path.parents[1]} and run again"
-        ) from error
-
-
-def _report(task: Task, optimiser: torch.optim.Optimizer, progress: Progress, worker: Worker) -> None:
-    """Report to Ray Train, which every worker must do equally often, with the first worker's checkpoint.
-
-    A report waits for the controller's next look at its workers, up to 2 s: not for every epoch of a small model.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = None
-        if worker.rank == 0:
-            torch.save(_state(task, optimiser, progress), Path(folder) / STATE_FILE)
-            checkpoint = ray.train.Checkpoint.from_directory(folder)
-        ray.train.report(progress.history[-1], checkpoint=checkpoint)
+    def _batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of each global batch."""
+        generator = torch.Generator().manual_seed(self.schedule.seed * 1_000_003 + epoch)
+        order = self.task.order(len(self.data), generator).numpy()
+        for start in range(0, len(order), self.schedule.batch_size):
+            yield order[start : start + self.schedule.batch_size]

@@ -1,4 +1,4 @@
-"""What the bank sees of a record: its spectrum and mains lines, of the whole second and of its quieter parts."""
+"""The bank's views of a record: spectrum and mains lines, of the whole second and of its quieter parts."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _LAST_HZ = 1000  # Zerone's PSD has steps of 1 Hz up to here
 _HALF_WIDTH_HZ = 2
 _POWER_FLOOR = 1e-20
 
-# Of white noise of variance 1, |STFT|^2 has the mean 1.5 / N with a Hann window of N samples,
+# |STFT|^2 of white noise of variance 1 has the mean 1.5 / N for a Hann window of N samples,
 _NOISE_POWER = np.concatenate([np.full(n // 2 + 1, 1.5 / n) for n in LOG_SPECTRUM_SEGMENTS])
-# and, being exponentially distributed, a mean of log10 that is lower by Euler's constant / ln 10.
+# and, being exponentially distributed, a mean log10 that is lower than the log10 of the mean by this.
 _MEAN_LOG_BIAS = np.euler_gamma / np.log(10)
-# The same bias of the signal's own mean log, less where lines stand out: within 20 % of the variance on recordings,
-# and 40 % too much where there is nothing but lines.
+# The same bias for a recorded signal, in which lines stand out of the noise. The variance that follows is within 20 %
+# on recordings, and 40 % too high for a signal of lines alone.
 _SIGNAL_LOG_BIAS = 0.15
 
 
 @dataclass(frozen=True)
 class HumView(ABC):
-    """A spectrum and, beside it, mains lines: power near each multiple of half the mains frequency, below 1 kHz.
+    """A spectrum and the mains lines: power near each multiple of half the mains frequency, below 1 kHz.
 
-    A transformer hums at these, and their mix tells operating points from faults better than the coarse bins of a
-    spectrum. On synthetic fleets the lines cut the false alarms at the evening peak from 0.67 to 0.23.
+    A transformer hums at these frequencies, and their mix tells operating points from faults better than the coarse
+    bins of a spectrum. On synthetic fleets the lines cut the false alarms at the evening peak from 0.67 to 0.23.
 
     Args:
         mains_hz: Mains frequency in Hz.
@@ -52,11 +52,11 @@ class HumView(ABC):
     @property
     @abstractmethod
     def n_bands(self) -> int:
-        """Values before the lines."""
+        """Number of values of the spectrum, which come before the lines."""
 
     @property
     def width(self) -> int:
-        """Values in all: 39 lines more than bands at 50 Hz."""
+        """Number of values in all; at 50 Hz there are 39 lines."""
         return self.n_bands + len(self._lines_hz)
 
     @abstractmethod
@@ -65,13 +65,13 @@ class HumView(ABC):
 
     @abstractmethod
     def with_noise(self, values: NDArray[np.float64], *, below_db: float) -> NDArray[np.float64]:
-        """Say what the values would be with white noise added to the signal, its power that far below the signal's.
+        """Return the values that the signal would have with white noise, its power ``below_db`` below the signal's.
 
-        Noise adds its power to every bin, to a good approximation also under the mean of the logarithm.
+        Noise adds its power to every bin, which is a good approximation for a mean of logarithms too.
         """
 
     def level_free(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Subtract the median of each spectrum from it and from its lines, so that the sensor's gain drops out."""
+        """Subtract the median of each spectrum from the spectrum and its lines, which removes the sensor's gain."""
         level = np.median(values[:, : self.n_bands], axis=1, keepdims=True)
         return (values - level).astype(np.float32)
 
@@ -83,7 +83,7 @@ class HumView(ABC):
 
     @property
     def _last_hz(self) -> float:
-        """End of the lines."""
+        """Upper end of the lines in Hz."""
         return _LAST_HZ - _HALF_WIDTH_HZ
 
 
@@ -92,7 +92,7 @@ class WholeHum(HumView):
 
     @property
     def n_bands(self) -> int:
-        """Values of the log spectrum."""
+        """Length of the log spectrum."""
         return LOG_SPECTRUM_LENGTH
 
     def values(self, table: pa.Table) -> NDArray[np.float64]:
@@ -111,11 +111,11 @@ class WholeHum(HumView):
 
 
 class QuietHum(HumView):
-    """The PSD of the quieter parts in bands of four bins, and lines from its fine bins: each with its neighbours."""
+    """The PSD of the quieter parts in bands of four bins, and lines from its fine bins: means over three."""
 
     @property
     def n_bands(self) -> int:
-        """Bands of four bins, up to Nyquist."""
+        """Number of bands of four bins, up to Nyquist."""
         return QUIET_PSD_LENGTH - N_FINE_BINS + N_FINE_BINS // 4
 
     def values(self, table: pa.Table) -> NDArray[np.float64]:
@@ -142,7 +142,7 @@ class QuietHum(HumView):
 
 
 def hum_views(*, mains_hz: float, sample_rate_hz: float) -> tuple[HumView, HumView]:
-    """Return both views: of the whole second, and of its quieter parts."""
+    """Return both views: the whole second, and its quieter parts."""
     return WholeHum(mains_hz, sample_rate_hz), QuietHum(mains_hz, sample_rate_hz)
 
 

@@ -1,8 +1,8 @@
-"""What a model sees of a record: its branch's features, scaled the same way wherever they are used."""
+"""A network's input: a branch's view of a record, scaled by what was learned from the history."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,48 +11,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xfmr.normal import SensorKey, as_sensors
-from xfmr.normal.daytime import Times
-from xfmr.schema import SENSOR_COLUMNS
+from xfmr.normal import Rows, as_sensors
 from xfmr.settings.options import Branch
 from xfmr.views.scalers import Scaler
 from xfmr.views.views import View, packed, unpacked
 
 
-def sensor_keys(table: pa.Table) -> list[SensorKey]:
-    """Return the sensor of each row."""
-    return list(zip(*(table[name].to_pylist() for name in SENSOR_COLUMNS), strict=True))
-
-
-def record_times(table: pa.Table) -> Times:
-    """Return the time of each row in UTC."""
-    times: Times = table["data_time"].to_numpy()
-    return times
-
-
 @dataclass(frozen=True)
 class ModelInputs:
-    """The way from stored features to a model's input.
+    """From stored features to a network's input.
 
     Args:
-        view: What is read of a record.
-        scalers: What was learned from the history, for each part of the view.
+        view: The columns of a record and how they are read.
+        scalers: Learned from the history, one for each part of the view.
     """
 
     view: View
     scalers: Mapping[str, Scaler]
 
     @classmethod
-    def fit(cls, view: View, values: NDArray[Any], keys: Sequence[SensorKey]) -> ModelInputs:
+    def fit(cls, view: View, values: NDArray[Any], rows: Rows) -> ModelInputs:
         """Learn the scalers from a history.
 
         Args:
-            view: What was read.
-            values: What it read, n > 0 rows.
-            keys: Each row's sensor.
+            view: How the values were read.
+            values: The history as the view reads it, n > 0 records.
+            rows: Their rows.
         """
         parts = unpacked(values, view.parts)
-        return cls(view, {name: part.scaler.fit(parts[name], keys) for name, part in view.parts.items()})
+        return cls(view, {name: part.scaler.fit(parts[name], rows) for name, part in view.parts.items()})
 
     @property
     def branch(self) -> Branch:
@@ -64,22 +51,22 @@ class ModelInputs:
         """The feature columns that are read."""
         return self.view.columns
 
-    def scale(self, values: NDArray[Any], keys: Sequence[SensorKey]) -> NDArray[Any]:
-        """Apply what was learned to what the view read."""
+    def scale(self, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
+        """Scale values that the view has read."""
         parts = unpacked(values, self.scalers)
-        return packed({name: scaler.apply(parts[name], keys) for name, scaler in self.scalers.items()})
+        return packed({name: scaler.apply(parts[name], rows) for name, scaler in self.scalers.items()})
 
     def __call__(self, table: pa.Table) -> NDArray[Any]:
         """Prepare the rows of a features table: float32 vectors, uint8 images, or (:func:`.packed`) both."""
-        return self.scale(self.view.read(table), sensor_keys(table))
+        return self.scale(self.view.read(table), Rows.of(table))
 
     def description(self) -> dict[str, Any]:
-        """Return what is not an array, for a model's header."""
+        """Return view and sensors, for a model's header."""
         sensors = {name: scaler.sensors for name, scaler in self.scalers.items()}
         return {**asdict(self.view), "sensors": sensors}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the arrays, for a model's file."""
+        """Return the scalers' arrays, for a model's file."""
         return {
             f"scaler.{part}.{name}": torch.from_numpy(array)
             for part, scaler in self.scalers.items()

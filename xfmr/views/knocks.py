@@ -1,6 +1,6 @@
-"""Records with a knock in them, such as a tap changer's: a part of the second is louder than the rest.
+"""Knocks, such as a tap changer's: one part of the second is louder than the rest.
 
-A fault of the machine goes on for the whole second, however its blows follow each other.
+A fault of the machine goes on for the whole second, whatever the rhythm of its impacts.
 """
 
 import numpy as np
@@ -8,24 +8,25 @@ from numpy.typing import NDArray
 
 from xfmr.features import ZERONE_PANELS
 
-# Parts that a record is cut into: an eighth of a second for 8192 samples at 8192 Hz. A tap changer's blows last about
-# twice that.
+# A record is cut into this many parts, of 125 ms for 8192 samples at 8192 Hz. A tap changer's knock lasts about twice
+# that.
 _PARTS = 8
-# Share of the loudest frame below which silence is silence, such as that which short records are padded with.
+# A frame below this share of the loudest one is silent, such as the zeros that pad a short record.
 _SILENCE = 1e-6
 
 
 def knock_ratio(zerone: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Compare the loudest part of a record with its middle one.
+    """Return the loudness of a record's loudest part over that of its median part.
 
-    How loud an eighth is, is the geometric mean of the mean magnitudes that Zerone holds of its frames: 127 of 128
-    samples, half overlapping, or as many as the record has. Of a record longer than 8192 samples these are the first.
+    The loudness of a part is the geometric mean of the mean magnitudes of its frames in Zerone: 127 frames of 128
+    samples, half overlapping, or fewer if the record is short. A record longer than 8192 samples has only its first
+    8192 in them.
 
     Args:
         zerone: As :func:`xfmr.features.zerone` returns them, shape (n, 1200).
 
     Returns:
-        Loudest by (lower) median, at least 1, shape (n,); 1 for a record of silence.
+        Loudest over (lower) median, at least 1, shape (n,); 1 for a silent record.
     """
     frames = zerone[:, ZERONE_PANELS["stft"]].astype(np.float64)
     least = np.maximum(_SILENCE * frames.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)

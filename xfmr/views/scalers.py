@@ -1,8 +1,8 @@
-"""What is learned from a history to bring a record's values to the scale that a network takes."""
+"""Scalers: learned from a history, they bring a record's values to a network's scale."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfmr.features import RASTER_SIZE, raster_image
-from xfmr.normal import MIN_HISTORY, SensorKey, robust_statistics, rows_by_key, statistics_rows
+from xfmr.normal import MIN_HISTORY, Rows, SensorKey, robust_statistics
 from xfmr.normal.neighbours import thinned
 
 Arrays = Mapping[str, NDArray[Any]]
 
-# A byte of a standardised image: this many steps a robust sigma, up to 8 of them to either side of the middle.
+# A byte of a standardised image has this many steps a robust sigma, up to 8 sigmas on either side of the middle.
 STEPS_PER_SIGMA = 16
 MIDDLE = 128
-# Records that a sensor's statistics are taken of, at most: an image is a sample of each row by itself.
+# Most records behind a sensor's statistics: each image already holds many values of every row.
 _ENOUGH = 200
-# Images scaled at once: in float32 they take four times the memory that they are held in.
+# Images scaled at once: float32 takes four times the memory of the bytes that are stored.
 _CHUNK = 128
 
 
 class Scaler(Protocol):
-    """Learned once, kept with the model, and applied alike wherever records are read."""
+    """Learned once, stored with the model, and applied wherever records are read."""
 
     @property
     def sensors(self) -> tuple[SensorKey, ...]:
@@ -33,8 +33,8 @@ class Scaler(Protocol):
         ...
 
     @classmethod
-    def fit(cls, values: NDArray[Any], keys: Sequence[SensorKey]) -> Scaler:
-        """Learn from a history (n, ...) and each row's sensor."""
+    def fit(cls, values: NDArray[Any], rows: Rows) -> Scaler:
+        """Learn from a history, shape (n, ...)."""
         ...
 
     @classmethod
@@ -42,42 +42,42 @@ class Scaler(Protocol):
         """Rebuild from :attr:`sensors` and :meth:`arrays`."""
         ...
 
-    def apply(self, values: NDArray[Any], keys: Sequence[SensorKey]) -> NDArray[Any]:
+    def apply(self, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
         """Scale values (n, ...)."""
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what was learned, for a model's file."""
+        """Return the learned arrays, for a model's file."""
         ...
 
 
 class Unscaled:
-    """Nothing is learned: images that are scaled one by one."""
+    """The identity, for images that are scaled one by one."""
 
     sensors: tuple[SensorKey, ...] = ()
 
     @classmethod
-    def fit(cls, values: NDArray[Any], keys: Sequence[SensorKey]) -> Unscaled:
+    def fit(cls, values: NDArray[Any], rows: Rows) -> Unscaled:
         """Learn nothing."""
         return cls()
 
     @classmethod
     def restore(cls, sensors: tuple[SensorKey, ...], arrays: Arrays) -> Unscaled:
-        """Rebuild from nothing."""
+        """Make the identity."""
         return cls()
 
-    def apply(self, values: NDArray[Any], keys: Sequence[SensorKey]) -> NDArray[Any]:
-        """Return the values as they are."""
+    def apply(self, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
+        """Return the values unchanged."""
         return values
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return nothing."""
+        """Return no array."""
         return {}
 
 
 @dataclass(frozen=True)
 class RasterRange:
-    """Draws Zerone as raster images within the range of a history; no sensor has a range of its own.
+    """Draws Zerone as raster images within the range of a history, one range for all sensors.
 
     Args:
         low: Smallest value of each of the 1200, shape (1200,).
@@ -89,11 +89,11 @@ class RasterRange:
 
     @property
     def sensors(self) -> tuple[SensorKey, ...]:
-        """None has statistics of its own."""
+        """No sensor has statistics of its own."""
         return ()
 
     @classmethod
-    def fit(cls, values: NDArray[np.float32], keys: Sequence[SensorKey]) -> RasterRange:
+    def fit(cls, values: NDArray[np.float32], rows: Rows) -> RasterRange:
         """Learn the range of each value of a history (n, 1200)."""
         return cls(values.min(axis=0), values.max(axis=0))
 
@@ -102,7 +102,7 @@ class RasterRange:
         """Rebuild from :meth:`arrays`."""
         return cls(arrays["low"], arrays["high"])
 
-    def apply(self, values: NDArray[np.float32], keys: Sequence[SensorKey]) -> NDArray[np.uint8]:
+    def apply(self, values: NDArray[np.float32], rows: Rows) -> NDArray[np.uint8]:
         """Draw Zerone vectors (n, 1200) as images, uint8 (n, 3, 150, 150)."""
         images = np.empty((len(values), 3, RASTER_SIZE, RASTER_SIZE), np.uint8)
         for start in range(0, len(values), _CHUNK):
@@ -117,9 +117,9 @@ class RasterRange:
 
 @dataclass(frozen=True)
 class RowStandardiser:
-    """Measures each row of an image in robust sigmas of its sensor: a row is a frequency, a column a moment.
+    """Expresses each row of an image in robust sigmas of its sensor: a row is a frequency, a column a time.
 
-    Moments have nothing in common from record to record, so the statistics of a row are of all its pixels.
+    Times within a record are not comparable between records, so a row's statistics are of all its pixels.
 
     Args:
         sensors: The k sensors with a history of their own.
@@ -132,11 +132,11 @@ class RowStandardiser:
     scale: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, values: NDArray[np.uint8], keys: Sequence[SensorKey]) -> RowStandardiser:
+    def fit(cls, values: NDArray[np.uint8], rows: Rows) -> RowStandardiser:
         """Learn the statistics of the images (n, 3, S, S) of a history, n > 0."""
-        own = {key: rows for key, rows in sorted(rows_by_key(keys).items()) if len(rows) >= MIN_HISTORY}
-        members = [*own.values(), np.arange(len(values))]
-        median, scale = zip(*(_row_statistics(values[thinned(rows, _ENOUGH)]) for rows in members), strict=True)
+        own = {sensor: place for sensor, place in rows.by_sensor().items() if len(place) >= MIN_HISTORY}
+        places = [*own.values(), np.arange(len(values))]
+        median, scale = zip(*(_row_statistics(values[thinned(place, _ENOUGH)]) for place in places), strict=True)
         return cls(tuple(own), np.stack(median), np.stack(scale))
 
     @classmethod
@@ -144,12 +144,12 @@ class RowStandardiser:
         """Rebuild from :attr:`sensors` and :meth:`arrays`."""
         return cls(sensors, arrays["median"], arrays["scale"])
 
-    def apply(self, values: NDArray[np.uint8], keys: Sequence[SensorKey]) -> NDArray[np.uint8]:
-        """Standardise images (n, 3, S, S): 128 is the row's median, 16 steps are a sigma, cut at 8 of them."""
-        row, scaled = statistics_rows(self.sensors, keys), np.empty_like(values)
+    def apply(self, values: NDArray[np.uint8], rows: Rows) -> NDArray[np.uint8]:
+        """Standardise images (n, 3, S, S): 128 is the row's median, 16 steps a sigma, clipped at 8 sigmas."""
+        place, scaled = rows.places_in(self.sensors), np.empty_like(values)
         for start in range(0, len(values), _CHUNK):
             part = slice(start, start + _CHUNK)
-            sigmas = (values[part] - self.median[row[part], ..., None]) / self.scale[row[part], ..., None]
+            sigmas = (values[part] - self.median[place[part], ..., None]) / self.scale[place[part], ..., None]
             scaled[part] = np.rint(MIDDLE + STEPS_PER_SIGMA * sigmas).clip(0, 255)
         return scaled
 

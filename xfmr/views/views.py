@@ -1,4 +1,4 @@
-"""What the networks of each branch look at: features read from stored rows, before anything learned is applied."""
+"""Views: the features that a branch's networks take from stored rows, before any learned scaling."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from xfmr.schema import CWT_SHAPE, stft_shape, to_numpy
 from xfmr.settings.options import Branch, ImageScale
 from xfmr.views.scalers import RasterRange, RowStandardiser, Scaler, Unscaled
 
-# Logarithms stop here; a padded or dead record has zeros.
+# Floors of logarithms: a padded or dead record has zeros.
 _LEAST_POWER = 1e-20
 _LEAST_RATIO = 1e-12
-# A log image is held in bytes: 0.02 decades (0.4 dB) a step in both planes, 0.04 standard deviations in the signal.
+# A log image is stored in bytes: a step is 0.02 decades (0.4 dB) in both planes, 0.04 standard deviations in the
+# signal.
 _STEPS = np.array([50, 50, 25], np.float32)[:, None, None]
 _CHUNK = 128
 _AMPLITUDES = ("mean", "rms", "standard_deviation", "maximum", "minimum", "peak_to_peak", "mean_absolute")
@@ -33,8 +34,8 @@ class Part:
 
     Args:
         columns: The feature columns that it is made of.
-        read: Makes it of the rows of a features table: (n, ...), float32 or uint8.
-        scaler: What is learned of it from a history.
+        read: Makes it from the rows of a features table: (n, ...), float32 or uint8.
+        scaler: The scaler that is fitted to a history of it.
     """
 
     columns: tuple[str, ...]
@@ -44,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class View:
-    """What the networks of a branch look at.
+    """The features that a branch's networks take.
 
     Args:
         branch: ``spectrum``: level-free log spectrum, 451 values. ``zerone``: :func:`level_free_zerone`, 1200 values.
@@ -61,7 +62,7 @@ class View:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """What a record is made of, by the name under which a network takes it."""
+        """The parts of a record, by the name under which a network takes them."""
         spectrum = Part(("log_spectrum",), spectra, Standardiser)
         planes = Part(("signal", "cwt", "stft"), partial(hetero_images, size=self.image_size), Unscaled)
         decades = Part(("signal",), partial(log_images, size=self.image_size), RowStandardiser)
@@ -81,12 +82,12 @@ class View:
         return list(dict.fromkeys(column for part in self.parts.values() for column in part.columns))
 
     def read(self, table: pa.Table) -> NDArray[Any]:
-        """Read the rows of a features table, before anything learned is applied: see :func:`packed`."""
+        """Read the rows of a features table without any learned scaling: see :func:`packed`."""
         return packed({name: part.read(table) for name, part in self.parts.items()})
 
 
 def packed(parts: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    """Put the parts of records into one array, so that rows are chosen, ordered and joined as of any array.
+    """Put the parts of records into one array, whose rows can be chosen, ordered and joined as in any array.
 
     Args:
         parts: One array a part, first axis the record.
@@ -104,7 +105,7 @@ def packed(parts: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
 
 
 def unpacked(rows: NDArray[Any], names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Take apart what :func:`packed` made of the parts of these names; nothing is copied."""
+    """Return the parts of these names that :func:`packed` put together, without copying them."""
     return {name: rows[name] if rows.dtype.names else rows for name in names}
 
 
@@ -120,22 +121,22 @@ def spectra(table: pa.Table) -> NDArray[np.float32]:
 
 
 def zerone_values(table: pa.Table) -> NDArray[np.float32]:
-    """Read Zerone as a network takes it, shape (n, 1200)."""
+    """Read level-free Zerone, shape (n, 1200)."""
     return level_free_zerone(to_numpy(table, "zerone"))
 
 
 def level_free_zerone(zerone: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring Zerone's values to decades and take the record's level out of them.
+    """Express Zerone in decades and remove the record's level.
 
     Powers and magnitudes become log10 less their panel's median, ratios log10, amplitudes multiples of the RMS. The
-    magnitudes of the frames are sorted: at which moment of the second a frame is loud means nothing, how loud frames
-    get does. On the gearbox recordings that alone lifts the AUC of 5 nearest neighbours from 0.902 to 0.918.
+    magnitudes of the frames are sorted: the time of a loud frame within the second means nothing, its loudness does.
+    Sorting alone raises the AUC of 5 nearest neighbours on the gearbox recordings from 0.902 to 0.918.
 
     Args:
         zerone: As :func:`xfmr.features.zerone` returns them, shape (n, 1200).
 
     Returns:
-        Shape (n, 1200), float32, finite; every panel stands where it stood.
+        Shape (n, 1200), float32, finite; every panel in its place.
     """
     panels = {name: zerone[:, part].astype(np.float64) for name, part in ZERONE_PANELS.items()}
     frames, density = (_decades_above_median(panels[name]) for name in ("stft", "psd"))
@@ -145,7 +146,7 @@ def level_free_zerone(zerone: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _scale_free_statistics(time: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide amplitudes by the RMS and the variance by its square; the other statistics know no level."""
+    """Divide amplitudes by the RMS and the variance by its square; the other statistics do not depend on level."""
     power = np.zeros(len(features.TIME_STATISTICS))
     power[[features.TIME_STATISTICS.index(name) for name in _AMPLITUDES]] = 1
     power[features.TIME_STATISTICS.index("variance")] = 2
@@ -161,7 +162,7 @@ def _decades_above_median(power: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def hetero_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
-    """Draw hetero images of the stored planes, each plane min-max scaled: (n, 3, size, size)."""
+    """Draw hetero images from the stored planes, each plane min-max scaled: (n, 3, size, size)."""
 
     def draw(rows: pa.Table) -> NDArray[np.float32]:
         signals = to_numpy(rows, "signal")
@@ -172,21 +173,21 @@ def hetero_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
 
 
 def log_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
-    """Draw log-scaled hetero images of the stored signals: (n, 3, size, size), 128 at the median of each plane.
+    """Draw log-scaled hetero images from the stored signals: (n, 3, size, size), 128 at the median of each plane.
 
-    Of the signals and not of the stored planes: those are rounded to 1/255 of their strongest point, which leaves the
-    quiet parts, that a logarithm is to show, at 0 or 1.
+    The stored planes will not do: they are rounded to 1/255 of their strongest point, so that the quiet parts, which
+    a logarithm should show, are 0 or 1.
     """
 
     def draw(rows: pa.Table) -> NDArray[np.float32]:
-        # The rate gives the image's axes their unit and does not change it.
+        # The image does not depend on the rate, which only gives its axes their unit.
         return 128 + _STEPS * features.log_hetero_image(to_numpy(rows, "signal"), sample_rate_hz=1.0, size=size)
 
     return _in_bytes(table, draw, size=size)
 
 
 def _in_bytes(table: pa.Table, draw: Callable[[pa.Table], NDArray[np.float32]], *, size: int) -> NDArray[np.uint8]:
-    """Draw images in 0..255 some at a time, since in float32 they take four times the memory."""
+    """Draw images in 0..255 chunk by chunk, since float32 takes four times the memory of bytes."""
     images = np.empty((len(table), 3, size, size), np.uint8)
     for start in range(0, len(table), _CHUNK):
         images[start : start + _CHUNK] = np.rint(draw(table.slice(start, _CHUNK))).clip(0, 255)

@@ -9,10 +9,11 @@ from archives import Run, fleet_files, line, write_archive
 from processes import outputs
 
 from xfmr.errors import XfmrError
-from xfmr.rows.feature_set import SUCCESS, FeatureSet, close, settings_of
+from xfmr.rows.feature_set import FeatureSet
 from xfmr.storage import Store
 
 MakeRun = Callable[[int], Run]
+SUCCESS = "features/_SUCCESS.json"
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture
 def run_of(tmp_path: Path, archive: Path) -> MakeRun:
     """The same run folder, asked for records of a length."""
-    return lambda n_samples: Run(tmp_path / "run", {"": archive}, n_samples=n_samples)
+    return lambda record_length: Run(tmp_path / "run", {"": archive}, record_length=record_length)
 
 
 def lengths(run: Run) -> set[int]:
@@ -55,7 +56,7 @@ def test_switching_back_makes_nothing_anew(run_of: MakeRun, tmp_path: Path, monk
     monkeypatch.setattr("xfmr.rows.duplicates.write_rows", Mock(side_effect=AssertionError))
     again = run_of(8192)
     assert {group.name for group in again.plan()} <= set(again.ledger.signed())
-    close(again.store, made_with=again.signals)
+    again.close()
     assert lengths(again) == {8192}
     assert under(tmp_path / "run", "features/", "quarantine/", "ledger/") == rows | first
 
@@ -79,9 +80,9 @@ def test_a_switch_killed_while_closing(run_of: MakeRun, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(Store, "write_json", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            close(new.store, made_with=new.signals)
+            new.close()
     assert (lengths(old), old.kept()) == ({8192}, kept)
-    assert close(new.store, made_with=new.signals) == counts
+    assert new.close() == counts
     assert (lengths(old), old.kept()) == ({4096}, kept)
 
 
@@ -113,8 +114,8 @@ def test_the_other_sets_can_be_removed(run_of: MakeRun, tmp_path: Path, archive:
     run_of(8192).featurize()
     new = run_of(4096)
     new.process(new.plan())
-    close(new.store, made_with=new.signals, only_set=True)
-    alone = Run(tmp_path / "alone", {"": archive}, n_samples=4096)
+    new.close(only_set=True)
+    alone = Run(tmp_path / "alone", {"": archive}, record_length=4096)
     alone.featurize()
     assert outputs(tmp_path / "run") == outputs(tmp_path / "alone")
 
@@ -146,7 +147,7 @@ def test_a_group_that_is_made_anew_takes_the_set_back(tmp_path: Path, monkeypatc
 
 def test_readers_learn_what_the_set_was_made_with(run_of: MakeRun) -> None:
     run = run_of(8192)
-    assert settings_of(run.store) == {}
+    assert run.rows.made_with() == {}
     run.process(run.plan())
-    close(run.store, made_with={"record_length": 8192})
-    assert settings_of(run.store) == {"record_length": 8192}
+    run.rows.close(made_with={"record_length": 8192})
+    assert run.rows.made_with() == {"record_length": 8192}

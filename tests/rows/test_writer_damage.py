@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from xfmr.archive import reading
 from xfmr.records import read_records
-from xfmr.rows.feature_set import Counts
+from xfmr.rows.row_set import Counts
 
 LIMIT = 1000
 """Longest line in these tests; in earnest it is 64 MiB."""

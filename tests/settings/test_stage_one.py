@@ -7,8 +7,8 @@ import pytest
 
 from xfmr.errors import XfmrError
 from xfmr.settings import Settings, read_settings
-from xfmr.settings.combinations import DETECTORS
-from xfmr.settings.options import DEFAULT_FOLDS, Branch, DetectorKind, Objective
+from xfmr.settings.options import DEFAULT_FOLDS, Branch, Objective
+from xfmr.settings.stage_one import DETECTORS, DetectorKind
 
 BRANCHES, OBJECTIVES = get_args(Branch), get_args(Objective)
 ALL = [(kind, branch, objective) for kind in DETECTORS for branch in BRANCHES for objective in OBJECTIVES]

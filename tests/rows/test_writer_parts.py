@@ -10,7 +10,7 @@ from archives import Run, line, write_archive
 from processes import outputs
 
 from xfmr.archive import plan
-from xfmr.rows.feature_set import Counts, quarantine_file
+from xfmr.rows.row_set import Counts
 
 N_LINES = 60
 
@@ -93,6 +93,6 @@ def test_parts_of_a_file_that_vanished_are_quarantined(archive: Path, tmp_path: 
         row["reason"]
         for group in groups
         if group.part
-        for row in run.store.read_table(quarantine_file(group.name)).to_pylist()
+        for row in run.store.read_table(run.rows.quarantine_file(group.name)).to_pylist()
     }
     assert reasons == {"unreadable_file"}

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from xfmr.rows.row_files import ROW_GROUP_RECORDS, encode_rows, write_rows
+from xfmr.rows.files import ROW_GROUP_RECORDS, encode_rows, write_rows
 from xfmr.schema import fixed_size_column
 from xfmr.storage import Store
 

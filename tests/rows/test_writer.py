@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import numpy as np
 import pyarrow as pa
 import pytest
-from archives import N_VALUES, SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, values_of, write_archive
+from archives import N_VALUES, RECORDING, SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, values_of, write_archive
 from disks import largest_file
 from processes import outputs
 
@@ -23,8 +23,9 @@ from xfmr.archive.plan import Group
 from xfmr.archive.reading import read_group
 from xfmr.errors import XfmrError
 from xfmr.records import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, Reason, Record, record_id
-from xfmr.rows.feature_set import Counts, feature_file, quarantine_file
-from xfmr.rows.featurizer import BATCH_RECORDS, VALUE_COLUMNS, Batch, FeatureRows, GroupFeaturizer
+from xfmr.rows.features import VALUE_COLUMNS, FeatureRows
+from xfmr.rows.row_set import Counts
+from xfmr.rows.writer import BATCH_RECORDS, Batch, GroupWriter
 from xfmr.schema import CWT_SHAPE, features_schema, stft_shape, to_numpy
 from xfmr.storage import Store
 
@@ -71,7 +72,7 @@ def damaged_archive(folder: Path) -> tuple[Path, list[tuple[str, int, str]]]:
 
 def batch_of(*records: Record) -> Batch:
     file = ArchiveFile("", "a", 1, 1)
-    return Batch([(file, record) for record in records], np.stack([record.signal for record in records]))
+    return Batch.of([(file, record) for record in records])
 
 
 def test_every_line_of_a_damaged_archive_is_accounted_for(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_a_quarantine_row_shows_the_start_of_the_line(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {"north": archive})
     run.featurize()
     (group,) = run.features.groups
-    assert run.store.read_table(quarantine_file(group)).to_pylist() == [
+    assert run.store.read_table(run.rows.quarantine_file(group)).to_pylist() == [
         {"fleet": "north", "path": "a.jsonl", "line": 1, "reason": "invalid_json", "start": "{broken"}
     ]
 
@@ -123,7 +124,7 @@ def test_value_columns_are_those_of_the_features(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", {"a.jsonl": (line("s", i, 1 + i % 3) for i in range(n))})
     run = Run(tmp_path / "run", {"": archive}, columns=tuple(VALUE_COLUMNS))
     run.featurize()
-    table = run.store.read_table(feature_file(run.features.groups[0]))
+    table = run.store.read_table(run.rows.file(run.features.groups[0]))
     assert table.schema.equals(features_schema(8192))
     assert table["line"].to_pylist() == list(range(1, n + 1))
     signals = np.zeros((3, 8192), np.float32)
@@ -143,30 +144,30 @@ def test_value_columns_are_those_of_the_features(tmp_path: Path) -> None:
         assert np.abs(stored - features.quantise(plane)[order]).max() <= 1
 
 
-@pytest.mark.parametrize("n_samples", [4096, 65536])
-def test_records_of_any_length(tmp_path: Path, n_samples: int) -> None:
+@pytest.mark.parametrize("record_length", [4096, 65536])
+def test_records_of_any_length(tmp_path: Path, record_length: int) -> None:
     """A short record is padded, a long one cut, and every column follows the length."""
-    rng = np.random.default_rng(n_samples)
-    texts = [",".join(map(str, np.round(rng.standard_normal(n), 3))) for n in (100, n_samples, n_samples + 9)]
+    rng = np.random.default_rng(record_length)
+    texts = [",".join(map(str, np.round(rng.standard_normal(n), 3))) for n in (100, record_length, record_length + 9)]
     lines = [damaged(data_time=1e9 + minute, signal_value=text) for minute, text in enumerate(texts)]
     archive = write_archive(tmp_path / "archive", {"a.jsonl": lines})
-    run = Run(tmp_path / "run", {"": archive}, columns=VALUE_COLUMNS, n_samples=n_samples)
+    run = Run(tmp_path / "run", {"": archive}, columns=VALUE_COLUMNS, record_length=record_length)
     run.featurize()
-    table = run.store.read_table(feature_file(run.features.groups[0]))
-    assert table["n_samples"].to_pylist() == [100, n_samples, n_samples + 9]
+    table = run.store.read_table(run.rows.file(run.features.groups[0]))
+    assert table["n_samples"].to_pylist() == [100, record_length, record_length + 9]
     signals = to_numpy(table, "signal")
-    assert signals.shape == (3, n_samples)
+    assert signals.shape == (3, record_length)
     assert not signals[0, 100:].any()
-    np.testing.assert_array_equal(signals[2], np.float32(texts[2].split(","))[:n_samples])
+    np.testing.assert_array_equal(signals[2], np.float32(texts[2].split(","))[:record_length])
     expected = features.feature_columns(signals, sample_rate_hz=SAMPLE_RATE_HZ)
     np.testing.assert_array_equal(to_numpy(table, "cwt", CWT_SHAPE), expected["cwt"])
-    np.testing.assert_array_equal(to_numpy(table, "stft", stft_shape(n_samples)), expected["stft"])
+    np.testing.assert_array_equal(to_numpy(table, "stft", stft_shape(record_length)), expected["stft"])
     np.testing.assert_array_equal(to_numpy(table, "zerone"), expected["zerone"])
 
 
 def test_only_the_columns_asked_for_are_computed() -> None:
     record = Record("s", time_at(0), np.ones(8192, np.float32), 8192, 1)
-    make_rows = FeatureRows(8192.0, columns=["log_spectrum"])
+    make_rows = FeatureRows(RECORDING, columns=["log_spectrum"])
     (rows,) = make_rows.tables([batch_of(record)])
     assert rows.schema == make_rows.schema
     assert set(VALUE_COLUMNS) & set(rows.column_names) == {"log_spectrum"}
@@ -181,7 +182,7 @@ def test_flat_regards_only_values_that_were_there(n: int) -> None:
     alive = signal.copy()
     alive[0] = 0.25
     batch = batch_of(*(Record("s", time_at(0), x, n, 1) for x in (signal, alive)))
-    (rows,) = FeatureRows(8192.0, columns=[]).tables([batch])
+    (rows,) = FeatureRows(RECORDING, columns=[]).tables([batch])
     assert rows["flat"].to_pylist() == [True, n == 1]
 
 
@@ -196,7 +197,7 @@ def test_killed_before_the_receipt(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         patch.setattr(Ledger, "sign", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run.process(groups[1:2])
-    assert run.store.exists(feature_file(groups[1].name))
+    assert run.store.exists(run.rows.file(groups[1].name))
     assert set(run.ledger.receipts()) == {groups[0].name}
     assert run.featurize().kept == 121
     assert outputs(tmp_path / "run") == outputs(tmp_path / "undisturbed")
@@ -216,7 +217,7 @@ class Slow:
 
     def __init__(self, rows: FeatureRows, meanwhile: Callable[[], object]) -> None:
         self.rows, self.meanwhile = rows, meanwhile
-        self.schema, self.n_samples = rows.schema, rows.n_samples
+        self.schema, self.record_length = rows.schema, rows.record_length
 
     def tables(self, batches: Iterator[Batch]) -> Iterator[pa.Table]:
         yield from self.rows.tables(batches)
@@ -228,14 +229,14 @@ def test_a_worker_of_a_killed_driver_comes_too_late(tmp_path: Path) -> None:
     files = {"a.jsonl": [line("s1", 0, 1)], "b.jsonl": [line("s1", 0, 1), line("s1", 1, 2), b"{"]}
     run = Run(tmp_path / "run", {"": write_archive(tmp_path / "archive", files)})
     late = next(group for group in run.plan() if group.files[0].path == "b.jsonl")
-    rows = FeatureRows(SAMPLE_RATE_HZ, columns=("signal", "log_spectrum"))
+    rows = FeatureRows(RECORDING, columns=("signal", "log_spectrum"))
     closed: list[dict[str, bytes]] = []
 
     def next_driver() -> None:
         assert run.featurize() == Counts(4, 2, 1, 1)
         closed.append({name: data for name, data in outputs(tmp_path / "run").items() if "/." not in name})
 
-    receipt = GroupFeaturizer(run.store, run.archives, Slow(rows, next_driver))(late.to_json())
+    receipt = GroupWriter(run.rows, run.archives, lambda: Slow(rows, next_driver))(late.to_json())
     assert receipt.select(["lines", "records", "quarantined"]).to_pylist() == [
         {"lines": 3, "records": 2, "quarantined": 1}
     ]

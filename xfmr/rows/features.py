@@ -1,0 +1,87 @@
+"""Rows of features: what featurize writes of each record."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xfmr.features import FEATURE_COLUMNS, feature_columns
+from xfmr.features.device import compute_batches
+from xfmr.records import record_id
+from xfmr.rows.writer import Batch
+from xfmr.schema import Recording, features_schema, fixed_size_column
+
+VALUE_COLUMNS = ("signal", *FEATURE_COLUMNS)
+"""The columns of a row that are made from its signal."""
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """Makes rows of features.
+
+    Args:
+        recording: Sampling rate, and the length to which signals are padded or cut, at least 4096.
+        columns: The :data:`VALUE_COLUMNS` to compute.
+    """
+
+    recording: Recording
+    columns: Collection[str] = VALUE_COLUMNS
+
+    @property
+    def record_length(self) -> int:
+        """Samples of a record."""
+        return self.recording.record_length
+
+    @property
+    def key(self) -> str:
+        """Name of a set of such rows, by all that they depend on; the number rises when they are computed otherwise.
+
+        Written as the first versions wrote it, so that their groups keep their names.
+        """
+        rate_hz, length = self.recording.sample_rate_hz, self.record_length
+        return f"features 3, FeatureRows(sample_rate_hz={rate_hz}, n_samples={length}, columns={self.columns})"
+
+    @property
+    def schema(self) -> pa.Schema:
+        """:func:`~xfmr.schema.features_schema` without the value columns that are not computed."""
+        absent = set(VALUE_COLUMNS) - set(self.columns)
+        return pa.schema([field for field in features_schema(self.record_length) if field.name not in absent])
+
+    def tables(self, batches: Iterable[Batch]) -> Iterator[pa.Table]:
+        """Compute the rows of each batch; on a GPU while the next batch is read."""
+        waiting: deque[Batch] = deque()
+
+        def signals() -> Iterator[NDArray[np.float32]]:
+            for batch in batches:
+                waiting.append(batch)
+                yield batch.signals
+
+        for columns in compute_batches(signals(), self._computed):
+            yield self._table(waiting.popleft(), columns)
+
+    def _computed(self, signals: Any) -> dict[str, Any]:
+        names = [name for name in FEATURE_COLUMNS if name in self.columns]
+        return feature_columns(signals, sample_rate_hz=self.recording.sample_rate_hz, columns=names)
+
+    def _table(self, batch: Batch, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
+        records = batch.records
+        described: dict[str, list[Any]] = {
+            "fleet": [file.fleet for file, _ in records],
+            "sensor_id": [record.sensor_id for _, record in records],
+            "data_time": [record.data_time for _, record in records],
+            "record_id": [record_id(record.signal) for _, record in records],
+            "path": [file.path for file, _ in records],
+            "line": [record.line for _, record in records],
+            "n_samples": [record.n_samples for _, record in records],
+            "flat": [bool(np.ptp(record.signal[: record.n_samples]) == 0) for _, record in records],
+        }
+        schema = self.schema
+        arrays = {name: pa.array(values, schema.field(name).type) for name, values in described.items()}
+        arrays |= {name: fixed_size_column(values) for name, values in {**columns, "signal": batch.signals}.items()}
+        return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)

@@ -1,0 +1,211 @@
+"""Settings of stage one: the detectors there are, what each goes with, and how they are trained.
+
+A new detector has its name, its terms and its settings here; its code is in :mod:`xfmr.detectors`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from xfmr.settings.options import DEFAULT_FOLDS, FROZEN, Branch, ImageScale, Objective, PretrainSettings
+
+DetectorKind = Literal["bank", "ae", "svdd", "vae", "ensemble"]
+
+_ALL_BRANCHES: tuple[Branch, ...] = get_args(Branch)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a detector goes with.
+
+    Args:
+        summary: Its score, in a line for ``--help``.
+        branches: Branches that its networks exist for; none if it reads the same columns whatever the branch.
+        objectives: Pretraining that its networks may start from; none if they need none.
+    """
+
+    summary: str
+    branches: tuple[Branch, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the summary, with branches, if not all, and pretraining."""
+        terms = []
+        if self.branches and self.branches != _ALL_BRANCHES:
+            terms.append(f"branches {', '.join(self.branches)}")
+        if self.objectives:
+            terms.append(f"pretraining {' or '.join(self.objectives)}")
+        return self.summary + (f" ({'; '.join(terms)})" if terms else "")
+
+
+DETECTORS: dict[DetectorKind, Terms] = {
+    "bank": Terms("distance to the sensor's healthy records"),
+    "ae": Terms("reconstruction error of the pretrained autoencoders", _ALL_BRANCHES, ("ae",)),
+    "svdd": Terms("distance from Deep SVDD's centre", _ALL_BRANCHES, ("ae", "contrastive")),
+    "vae": Terms("error of a variational autoencoder", ("spectrum", "zerone", "image", "raster")),
+    "ensemble": Terms("weighted mean of those in --ensemble.members, what each of them goes with"),
+}
+
+
+def check_combination(kind: DetectorKind, branch: Branch, objective: Objective) -> None:
+    """Raise if the detector does not support this branch or objective.
+
+    Raises:
+        ValueError: In a line for people.
+    """
+    terms = DETECTORS[kind]
+    if terms.branches and branch not in terms.branches:
+        raise ValueError(f"there is no {kind} for --branch {branch}: give one of {', '.join(terms.branches)}")
+    if terms.objectives and objective not in terms.objectives:
+        choices = ", ".join(terms.objectives)
+        raise ValueError(f"there is no {kind} for --pretrain.objective {objective}: give one of {choices}")
+
+
+class BankSettings(BaseModel):
+    """The bank of healthy records, without labels."""
+
+    model_config = FROZEN
+
+    size: int = Field(
+        20_000,
+        ge=10,
+        description="records kept, shared out over the sensors, of each at least 10 and at most 1000; one takes "
+        "6 kB on disk, and 16 kB in every scoring process",
+    )
+    mains_hz: float = Field(50.0, ge=10, le=400, description="mains frequency in Hz, which the hum's lines follow")
+
+
+class SvddSettings(BaseModel):
+    """Deep SVDD on the pretrained encoder, without labels."""
+
+    model_config = FROZEN
+
+    objective: Literal["one_class", "soft_boundary"] = Field(
+        "one_class", description="one_class pulls all records to the centre, soft_boundary fits a radius"
+    )
+    nu: float = Field(0.05, gt=0, lt=1, description="share of the history that may lie outside the soft boundary")
+    epochs: int = Field(60, ge=1, description="passes over the history")
+    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of AdamW; by default 0.2 / steps, at most 0.001: bounds how far a weight can move over the run",
+    )
+
+
+class VaeSettings(BaseModel):
+    """Variational autoencoder, without labels."""
+
+    model_config = FROZEN
+
+    beta: float = Field(1.0, ge=0, description="weight of the latents' divergence beside the residual, both a value")
+    warm_up_epochs: int = Field(10, ge=0, description="first epochs, over which that weight grows from 0")
+    epochs: int = Field(60, ge=1, description="passes over the history")
+    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW")
+
+
+class EnsembleSettings(BaseModel):
+    """Several detectors' scores averaged."""
+
+    model_config = FROZEN
+
+    members: str = Field("svdd=0.6,vae=0.4", description="detectors and their weights, NAME=WEIGHT,NAME=WEIGHT...")
+
+    @field_validator("members")
+    @classmethod
+    def _readable(cls, members: str) -> str:
+        parsed_members(members)
+        return members
+
+    @property
+    def weights(self) -> dict[DetectorKind, float]:
+        """Weight of each member."""
+        return parsed_members(self.members)
+
+
+def parsed_members(text: str) -> dict[DetectorKind, float]:
+    """Read ``NAME=WEIGHT,NAME=WEIGHT...``.
+
+    Raises:
+        ValueError: If it is written otherwise, in a line for people.
+    """
+    pairs = [member.partition("=")[::2] for member in text.split(",")]
+    names = [name.strip() for name, _ in pairs]
+    possible: list[DetectorKind] = [kind for kind in DETECTORS if kind != "ensemble"]
+    try:
+        weights = [float(weight) for _, weight in pairs]
+    except ValueError:
+        weights = []
+    if not weights or not all(0 < weight < math.inf for weight in weights) or len(set(names)) < len(names):
+        raise ValueError("should be NAME=WEIGHT,NAME=WEIGHT..., each name once and each weight above 0")
+    if not set(names) <= set(possible):
+        raise ValueError(f"can have the members {', '.join(possible)}")
+    return {kind: weights[names.index(kind)] for kind in possible if kind in names}
+
+
+class StageOneSettings(BaseModel):
+    """What a run learns from its history, and how."""
+
+    detector: DetectorKind = Field(
+        "bank", description="; ".join(f"{kind}: {terms}" for kind, terms in DETECTORS.items())
+    )
+    branch: Branch = Field(
+        "spectrum",
+        description="what the networks see: log spectra, Zerone, hetero images, Zerone as raster images, or "
+        "both hetero images and log spectra",
+    )
+    image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
+    image_scale: ImageScale = Field(
+        "log",
+        description="hetero images in decades without level, standardised per sensor (log), or each plane of each "
+        "record by its own range (minmax)",
+    )
+    max_records: int = Field(
+        500_000,
+        ge=2,
+        description="records held in memory to learn from; of a longer history every sensor keeps as many",
+    )
+    leave_out_anomalies: bool = Field(
+        False,
+        description="learn nothing from records that the run's scores so far call anomalies: for archives that grow; "
+        "score them with the present detector before another is fitted",
+    )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="parts of the history, each scored by networks trained without it: a network a fold; by default "
+        "5, and 2 for branches with images",
+    )
+    pretrain: PretrainSettings = PretrainSettings()
+    bank: BankSettings = BankSettings()
+    svdd: SvddSettings = SvddSettings()
+    vae: VaeSettings = VaeSettings()
+    ensemble: EnsembleSettings = EnsembleSettings()
+
+    @model_validator(mode="after")
+    def _combination(self) -> Self:
+        """Raise if a detector does not support the branch or the pretraining."""
+        for kind in self.detector_kinds:
+            check_combination(kind, self.branch, self.pretrain.objective)
+        return self
+
+    @property
+    def detector_kinds(self) -> tuple[DetectorKind, ...]:
+        """The detector, or the members of the ensemble."""
+        return tuple(self.ensemble.weights) if self.detector == "ensemble" else (self.detector,)
+
+    @property
+    def detector_needs_encoders(self) -> bool:
+        """True if the detector starts from what jobs.pretrain makes."""
+        return any(DETECTORS[kind].objectives for kind in self.detector_kinds)
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, as given or the branch's default."""
+        return self.folds or DEFAULT_FOLDS[self.branch]
