@@ -1,7 +1,7 @@
 """Features of vibration signals: array in, array out, for NumPy and CuPy alike.
 
-Every function is stateless, takes a batch whose first axis is the record, works through it in chunks of bounded
-memory and answers with the kind of array it was given.
+Every function is stateless. It takes a batch whose first axis is the record, works through it in chunks of bounded
+memory, and returns the kind of array it was given.
 """
 
 from xfmr.features._batch import N_SAMPLES

@@ -1,4 +1,4 @@
-"""What every feature does with its batch: array module, validation, chunks, precision."""
+"""Batch handling shared by all features: array module, validation, chunks, precision."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -12,10 +12,10 @@ Float32Array: TypeAlias = npt.NDArray[np.float32]
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
 N_SAMPLES = 8192
-"""Samples of a record. The functions take other lengths too, where their docstrings say so."""
+"""Samples in a record. Functions that accept other lengths say so in their docstrings."""
 
 DEVICE_RECORDS = 512
-"""Records in a chunk on a GPU: below, its time would go into starting some hundred small kernels a chunk."""
+"""Records in a chunk on a GPU; in smaller chunks, launching some hundred small kernels takes most of the time."""
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -37,10 +37,10 @@ def array_module(array: Array) -> Any:
 
 
 def as_signals(signals: Array) -> Array:
-    """Check a batch of signals and give it one precision.
+    """Check a batch of signals and convert it to float32.
 
-    Whatever precision a record was read with, its features are those of its float32 values, which are what
-    the archive stores.
+    Features are always those of the float32 values, which the archive stores, whatever precision a record was read
+    with.
 
     Args:
         signals: Signals, shape (n, n_samples), finite.
@@ -64,7 +64,7 @@ def check_sample_rate(sample_rate_hz: float) -> None:
 
 
 def chunks(batch: Array, *, size: int) -> Iterator[Array]:
-    """Cut a batch into chunks of `size` records; on a device, which wants many at a time, of `DEVICE_RECORDS`."""
+    """Cut a batch into chunks of `size` records; on a GPU, of at least `DEVICE_RECORDS`."""
     if array_module(batch) is not np:
         size = max(size, DEVICE_RECORDS)
     return (batch[start : start + size] for start in range(0, len(batch), size))
@@ -82,7 +82,7 @@ def in_chunks(function: Callable[[Array], Array], batch: Array, *, size: int) ->
         The results of all chunks, float32, shape (n, ...); an empty batch gives an empty result.
     """
     xp = array_module(batch)
-    if len(batch) == 0:  # one blank record tells the shape of the answer
+    if len(batch) == 0:  # one blank record gives the shape of the result
         blank = xp.zeros((1, *batch.shape[1:]), batch.dtype)
         return in_chunks(function, blank, size=1)[:0]
     joined: Float32Array = xp.concatenate([to_float32(function(chunk)) for chunk in chunks(batch, size=size)])
@@ -90,7 +90,7 @@ def in_chunks(function: Callable[[Array], Array], batch: Array, *, size: int) ->
 
 
 def to_float32(values: Array) -> Array:
-    """Round to float32; a value beyond its range becomes the largest one, so no infinity arises."""
+    """Round to float32; values beyond its range are clipped to it, so no infinity arises."""
     if values.dtype == np.float32:
         return values
     return array_module(values).clip(values, -_FLOAT32_MAX, _FLOAT32_MAX).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A few records and what several of their features share: moments and spectra, each computed when first asked for."""
+"""A chunk of records with the moments and spectra that several features share, each computed on first use."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -8,20 +8,21 @@ import numpy as np
 from xfmr.features._batch import Array, Float32Array, array_module, as_signals, check_sample_rate, in_chunks
 from xfmr.features.spectra import power, power_density, psd_on_hz_grid, stft, welch_spectra
 
-# Samples in a chunk, 16 records of 8192: on a CPU their spectra (1 MB each) should stay in the cache of a core.
+# Samples in a chunk, 16 records of 8192: on a CPU their spectra (1 MB each) should fit in a core's cache.
 _SAMPLES = 2**17
 
 
 class SignalChunk:
     """A few records and their spectra.
 
-    Moments and PSDs are in float64. Short-time spectra are in float32, of the signals at a peak of 1 and centred in
-    float64 before: that takes two thirds of the time, and rounding is then some 140 dB below the strongest line. Of a
-    tone in white noise 100 dB below it the largest error of a bin is 0.02 decades, 130 dB below it 0.3.
+    Moments and PSDs are in float64. Short-time spectra are in float32, of signals that were centred in float64 and
+    scaled to a peak of 1: this takes two thirds of the time, and the rounding error lies some 140 dB below the
+    strongest line. For a tone in white noise, the largest error of a bin is 0.02 decades if the noise lies 100 dB
+    below the tone, and 0.3 decades if it lies 130 dB below.
 
     Args:
         signals: Signals, float32, shape (n, n_samples), NumPy or CuPy.
-        sample_rate_hz: Sample rate in Hz; only the PSDs know of it.
+        sample_rate_hz: Sample rate in Hz, used by the PSDs only.
     """
 
     def __init__(self, signals: Array, sample_rate_hz: float = 1.0) -> None:
@@ -36,7 +37,7 @@ class SignalChunk:
 
     @cached_property
     def mean(self) -> Array:
-        """Mean of each signal, shape (n, 1); of a constant signal exactly its value."""
+        """Mean of each signal, shape (n, 1); exact for a constant signal."""
         first = self.exact[:, :1]
         return first + (self.exact - first).mean(axis=1, keepdims=True)
 
@@ -52,18 +53,18 @@ class SignalChunk:
 
     @cached_property
     def gain(self) -> Array:
-        """What brings the centred signals to unit standard deviation, 1 / (deviation + 1e-8), shape (n, 1)."""
+        """Factor that gives the centred signals unit standard deviation, 1 / (deviation + 1e-8), shape (n, 1)."""
         return 1 / (array_module(self.variance).sqrt(self.variance) + 1e-8)
 
     @cached_property
     def standardised(self) -> Float32Array:
-        """The signals at zero mean and unit standard deviation, float32; of a constant signal zeros."""
+        """The signals at zero mean and unit standard deviation, float32; zeros for a constant signal."""
         standardised: Float32Array = (self.centred * self.gain).astype(np.float32)
         return standardised
 
     @cached_property
     def peak(self) -> Array:
-        """Largest magnitude of each centred signal, shape (n, 1); 1 of a constant signal."""
+        """Largest magnitude of each centred signal, shape (n, 1); 1 for a constant signal."""
         xp = array_module(self.signals)
         highest, lowest = self.centred.max(axis=1, keepdims=True), self.centred.min(axis=1, keepdims=True)
         peak = xp.maximum(highest, -lowest)
@@ -71,12 +72,12 @@ class SignalChunk:
 
     @cached_property
     def unit(self) -> Float32Array:
-        """The centred signals at a peak of 1, float32."""
+        """The centred signals scaled to a peak of 1, float32."""
         unit: Float32Array = (self.centred * (1 / self.peak)).astype(np.float32)
         return unit
 
     def stft_power(self, nperseg: int) -> Array:
-        """Return |STFT|^2 of `unit`, float32, zeros filling the last segment: (n, nperseg // 2 + 1, segments)."""
+        """Return |STFT|^2 of `unit`, float32, (n, nperseg // 2 + 1, segments); the last segment is zero-padded."""
         if nperseg not in self._powers:
             self._powers[nperseg] = power(stft(self.unit, nperseg=nperseg))
         return self._powers[nperseg]
@@ -88,9 +89,9 @@ class SignalChunk:
 
     @cached_property
     def raw_psd_hz(self) -> Array:
-        """Welch PSD of the signals as they are at 1, 2, .. 4000 Hz, shape (n, 4000).
+        """Welch PSD of the signals with their means at 1, 2, .. 4000 Hz, shape (n, 4000).
 
-        The transform is linear, so a mean adds its multiple of the spectrum of a constant.
+        The transform is linear: the mean adds that multiple of the spectrum of a constant 1.
         """
         constant = welch_spectra(array_module(self.exact).ones_like(self.exact[:1]))
         return self._psd_hz(self._welch_spectra + self.mean[:, :, None] * constant)
@@ -129,5 +130,5 @@ def of_chunks(
 
 
 def records_in_chunk(signals: Array) -> int:
-    """Count the records of a chunk."""
+    """Return the number of records in a chunk, at least 1."""
     return max(1, _SAMPLES // int(signals.shape[1]))

@@ -1,14 +1,16 @@
-"""Wavelets as taps on a decimated signal: made once, for all signals.
+"""Wavelets as filter taps on a decimated signal, computed once for all signals.
 
 What is computed
-    The coefficient of a signal x at scale s and sample t is the integral of psi((u - t) / s) / sqrt(s) against x held
-    constant from sample to sample, psi(u) = exp(-u^2 / 2) cos(5 u) the real Morlet wavelet. That is a dot product,
+    The coefficient of a signal x at scale s and sample t is the integral of psi((u - t) / s) / sqrt(s) times x(u).
+    Here x is held constant from sample to sample, and psi(u) = exp(-u^2 / 2) cos(5 u) is the real Morlet wavelet.
+    The integral is a dot product,
 
         W(s, t) = sum over k of x[t + k] sqrt(s) (Psi((k + 1) / s) - Psi(k / s)),
 
-    Psi the integral of psi. `pywt.cwt(x, scales, "morl", precision=p)` tends to it as p grows: it reads Psi from a
-    table of 2^p values, at the entry below each time, where we interpolate. That step is not negligible. Against Psi
-    in closed form (by erf) the largest error of the magnitudes, as a share of their maximum, was measured as
+    where Psi is the integral of psi. `pywt.cwt(x, scales, "morl", precision=p)` converges to it as p grows: it reads
+    Psi from a table of 2^p values, at the entry below each time. We interpolate in the table, and the difference is
+    not negligible. The largest error of the magnitudes, as a share of their maximum, was measured against Psi in
+    closed form (by erf) as
 
                                        PyWavelets, p =        here
                                        12      18      22
@@ -19,14 +21,14 @@ What is computed
         step                           9e-3    2e-4    4e-5   3e-4
 
 Decimation
-    A wavelet of scale s is a band around 0.8 / s cycles a sample that ends, to 1e-4, below 1.5 / s. From scale 9 on
-    the signal may be halved, from 17 on twice, and so on: an octave of scales (4 D, 8 D] at 1 / D of the rate sees
-    at most 0.36 cycles a sample. Each halving is one half-band filter of 37 taps.
+    A wavelet of scale s is a band around 0.8 / s cycles per sample that ends, to 1e-4, below 1.5 / s. From scale 9 on
+    the sample rate can be halved once, from 17 on twice, and so on. An octave of scales (4 D, 8 D] is computed at
+    1 / D of the rate, where its band ends at 0.36 cycles per sample. Each halving is one half-band filter of 37 taps.
 
-    The taps on a decimated signal are not samples of the wavelet. A decimated sample is x seen through the cascade
-    h_D of D's half-band filters, and the taps g are those whose combination of these responses is nearest to the
-    wavelet psi_s: they minimise |sum over m of g[m] h_D(. - m D) - psi_s|^2. So the filters' ripple is undone,
-    and what remains is aliasing.
+    The taps on a decimated signal are not samples of the wavelet. A decimated sample is x filtered by h_D, the
+    cascade of D's half-band filters. The taps g combine shifted copies of h_D into the best approximation of the
+    wavelet psi_s: they minimise |sum over m of g[m] h_D(. - m D) - psi_s|^2. This compensates the filters' ripple;
+    only aliasing remains.
 """
 
 import math
@@ -38,25 +40,26 @@ import pywt
 
 Float64Array = npt.NDArray[np.float64]
 
-# Entries of PyWavelets' table of Psi: 2^18. Interpolated, it is the closed form to 1e-8 of its maximum.
+# PyWavelets' table of Psi has 2^18 entries. Interpolated, it equals the closed form to 1e-8 of its maximum.
 _TABLE_PRECISION = 18
-# Scales up to 8 D at the decimation D. With 4 D the windows would be half as long and the band too wide to decimate.
+# Decimation D serves scales up to 8 D. With 4 D the windows would be half as long, but the band too wide to decimate.
 _SCALES_PER_DECIMATION = 8
-# Decimated samples that a window reaches to either side: 4 units of the largest scale, where the envelope
-# exp(-u^2 / 2) is 3e-4. Five units gain nothing that can be measured beside the aliasing.
+# Decimated samples on each side of a window's centre: 4 units of the largest scale, where the envelope
+# exp(-u^2 / 2) is 3e-4. The gain from 5 units cannot be measured beside the aliasing.
 REACH = 4 * _SCALES_PER_DECIMATION
-# Half-band filter: flat to 0.18 and shut from 0.32 cycles a sample, by 80 dB. A 70 dB filter costs 4e-4 of a maximum.
+# Half-band filter: passband to 0.18, stopband from 0.32 cycles per sample, at 80 dB. At 70 dB the error of the
+# magnitudes is 4e-4 of their maximum.
 _PASS_EDGE = 0.18
 _ATTENUATION_DB = 80.0
 
 
 def n_octaves(n_scales: int) -> int:
-    """Count the decimations, 1, 2, 4, .., that a plane of so many scales is computed at."""
+    """Return the number of decimations 1, 2, 4, .. at which a plane of `n_scales` scales is computed."""
     return max(1, math.ceil(math.log2(n_scales / _SCALES_PER_DECIMATION)) + 1)
 
 
 def scales_of(octave: int, n_scales: int) -> slice:
-    """Return the rows of the plane, scale 1 being row 0, that are computed at an octave."""
+    """Return the rows of the plane that are computed at an octave; row 0 is scale 1."""
     last = _SCALES_PER_DECIMATION << octave
     return slice(last // 2 if octave else 0, min(last, n_scales))
 
@@ -70,8 +73,8 @@ def fitted_taps(octave: int, n_scales: int) -> Float64Array:
         n_scales: Rows of the whole plane.
 
     Returns:
-        Taps for a wavelet that is centred `phase` samples after one of the decimated signal, phase = 0..D - 1, on the
-        66 decimated samples from 32 before that one: shape (D, 66, scales).
+        Taps, shape (D, 66, scales). Index `phase` = 0..D - 1 is the wavelet centred `phase` samples after a decimated
+        sample. Its 66 taps start 32 decimated samples before that one.
     """
     decimation = 2**octave
     response = _response(octave)
@@ -97,15 +100,16 @@ def _wavelets(scales: slice, times: npt.NDArray[np.int64]) -> Float64Array:
 def _wavelet_integral() -> tuple[Float64Array, Float64Array]:
     """Tabulate the integral of the wavelet, and the times of its entries in units of the scale."""
     integral, grid = pywt.integrate_wavelet("morl", precision=_TABLE_PRECISION)
-    # A running sum that includes the entry itself is the integral to the middle between it and the next.
+    # A running sum that includes an entry is the integral up to the midpoint between that entry and the next.
     return integral, grid + (grid[1] - grid[0]) / 2
 
 
 @lru_cache(maxsize=1)
 def half_band() -> Float64Array:
-    """Design the filter before every halving: Kaiser's window, which states length and shape for an attenuation.
+    """Design the half-band filter that precedes every halving.
 
-    J. F. Kaiser, Nonrecursive digital filter design using the I0-sinh window function, ISCAS 1974.
+    The length and shape of Kaiser's window follow from the attenuation: J. F. Kaiser, Nonrecursive digital filter
+    design using the I0-sinh window function, ISCAS 1974.
     """
     transition = 2 * math.pi * (0.5 - 2 * _PASS_EDGE)
     length = 2 * math.ceil((_ATTENUATION_DB - 8) / (2.285 * transition) / 2) + 1
@@ -117,7 +121,7 @@ def half_band() -> Float64Array:
 
 @lru_cache(maxsize=8)
 def _response(octave: int) -> Float64Array:
-    """Return what a sample of a decimated signal sees of the signal itself: the cascade of half-band filters."""
+    """Return the impulse response of a decimated sample: the cascade of half-band filters."""
     response = np.ones(1)
     for halving in range(octave):
         spread = np.zeros((len(half_band()) - 1) * 2**halving + 1)

@@ -1,4 +1,4 @@
-"""The features of a stored row, together: what they share is computed once."""
+"""The stored features of a record, computed together so that shared intermediate results are computed once."""
 
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
@@ -25,7 +25,7 @@ FEATURE_COLUMNS: Mapping[str, Callable[[SignalChunk], Array]] = MappingProxyType
         "stft": lambda chunk: quantise(to_float32(stft_plane_of(chunk))),
     }
 )
-"""How each column is computed of a chunk of records."""
+"""Function that computes each column from a chunk of records."""
 
 
 def feature_columns(
@@ -33,8 +33,8 @@ def feature_columns(
 ) -> dict[str, Array]:
     """Compute several features of each signal at once.
 
-    The same values as `zerone`, `log_spectrum`, `quiet_psd`, `health_indices` and, each `quantise`d, `cwt_plane` and
-    `stft_plane`.
+    The values are those of `zerone`, `log_spectrum`, `quiet_psd` and `health_indices`, and those of `cwt_plane` and
+    `stft_plane`, each `quantise`d.
 
     Args:
         signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy; n is at least 1.
@@ -51,9 +51,9 @@ def feature_columns(
     """
     check_sample_rate(sample_rate_hz)
     signals = as_signals(signals)
-    parts: dict[str, list[Array]] = {name: [] for name in columns}
+    by_chunk: dict[str, list[Array]] = {name: [] for name in columns}
     for chunk in chunks(signals, size=records_in_chunk(signals)):
         shared = SignalChunk(chunk, sample_rate_hz)
-        for name, part in parts.items():
-            part.append(FEATURE_COLUMNS[name](shared))
-    return {name: array_module(signals).concatenate(part) for name, part in parts.items()}
+        for name, values in by_chunk.items():
+            values.append(FEATURE_COLUMNS[name](shared))
+    return {name: array_module(signals).concatenate(values) for name, values in by_chunk.items()}

@@ -1,4 +1,4 @@
-"""Batches on the GPU where there is one, transfers beside the computation; on the CPU otherwise."""
+"""Batches on the GPU, with transfers that overlap the computation, or on the CPU if there is no GPU."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ HostColumns = dict[str, npt.NDArray[Any]]
 
 
 class _InFlight(NamedTuple):
-    """A batch on its way: what its stream still reads and writes must stay alive until it is done."""
+    """A batch on the GPU. It keeps alive the buffers that its stream reads and writes until the stream is done."""
 
     stream: Any
     uploaded: Array
@@ -22,7 +22,7 @@ class _InFlight(NamedTuple):
 
 
 def gpu() -> Any:
-    """Return the `cupy` module where it is installed and sees a GPU, else None."""
+    """Return the `cupy` module if it is installed and sees a GPU, else None."""
     try:
         import cupy
     except ImportError:
@@ -33,14 +33,14 @@ def gpu() -> Any:
 def compute_batches(
     batches: Iterable[Float32Array], compute: Callable[[Array], dict[str, Array]]
 ) -> Iterator[HostColumns]:
-    """Compute columns of batches of signals, each moved to the GPU once and its columns back once.
+    """Compute columns of batches of signals, with one transfer to the GPU and one back per batch.
 
-    Two batches are in flight, each in a stream of its own: while one is computed, the other is transferred and the
-    caller makes the next. Without a GPU each batch is computed when its turn comes.
+    Two batches are in flight, each in its own stream: while one is computed, the other is transferred and the caller
+    prepares the next. Without a GPU, each batch is computed when the caller asks for it.
 
     Args:
         batches: Signals, float32, each of shape (n, n_samples).
-        compute: Columns of a batch, such as `feature_columns` gives; NumPy or CuPy as the batch is.
+        compute: Computes the columns of a batch, like `feature_columns`, as arrays of the batch's kind.
 
     Returns:
         The columns of each batch as NumPy arrays, in the order of the batches.
@@ -83,7 +83,7 @@ def _landed(batch: _InFlight) -> HostColumns:
 
 
 def _pinned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Allocate host memory that the GPU can read and write while the CPU goes on."""
+    """Allocate pinned host memory, which the GPU reads and writes while the CPU goes on."""
     import cupyx
 
     array: npt.NDArray[Any] = cupyx.empty_pinned(shape, np.dtype(dtype))

@@ -1,4 +1,4 @@
-"""Health indices: the field's rule-based figures of a transformer's mechanical state, for people to read."""
+"""Health indices: the field's rule-based figures for a transformer's mechanical state, for people to read."""
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ _MAX_POINTS = 2048
 _MAX_LAG = 64
 _HIT_SQUARED_DISTANCE = 0.01
 _N_WINDOWS = 50
-# The largest exponent whose exponential is still a float64, with room for the factors.
+# Largest exponent whose exponential fits in a float64, with room for the factors.
 _MAX_EXPONENT = 700.0
 
 
@@ -36,18 +36,18 @@ def health_indices(signals: Array, *, sample_rate_hz: float) -> Float32Array:
     """Compute the health indices of each signal.
 
     - H, power entropy: entropy of the power in 20 Hz wide bands around 50, 100, .. 2000 Hz, weighted by frequency.
-    - C, determinism (0..1): of the recurrences at lags up to 64 of the signal embedded in two dimensions, the share
-      in runs of two or more.
+    - C, determinism (0..1): the signal is embedded in two dimensions, and C is the share of its recurrences at lags
+      up to 64 that lie in runs of two or more.
     - V, vibration stability, percent: coefficient of variation of the maxima of 50 windows.
-    - HF, percent: largest PSD value at 999..2000 Hz by the largest at 0..950 Hz.
-    - health index, higher is worse: 100 (0.5 sH + 0.1 sC + 0.1 sV + 0.3 sHF), the s fitted curves of the four.
+    - HF, percent: largest PSD value at 999..2000 Hz divided by the largest at 0..950 Hz.
+    - health index, higher is worse: 100 (0.5 sH + 0.1 sC + 0.1 sV + 0.3 sHF), where each s is a fitted curve.
 
     The PSD is Welch's, of the raw signal. Limits in use: H >= 2.0, C <= 0.38, V >= 2 %, HF >= 5 %; for the health
     index see `health_grade`.
 
     Args:
-        signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy; of several sensors of
-            one unit, their energy-weighted average.
+        signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy. For several sensors of one
+            unit, give their energy-weighted average.
         sample_rate_hz: Sample rate in Hz.
 
     Returns:
@@ -60,13 +60,13 @@ def health_indices(signals: Array, *, sample_rate_hz: float) -> Float32Array:
 
 
 def health_grade(health_index: Array) -> npt.NDArray[np.int64]:
-    """Grade health indices: up to 60 normal, up to 80 attention, up to 90 abnormal, above severe.
+    """Grade health indices: up to 60 normal, up to 80 attention, up to 90 abnormal, above 90 severe.
 
     Args:
         health_index: Health index, any shape: the last column of `health_indices`.
 
     Returns:
-        Positions in `HEALTH_GRADES`, integers of the same shape.
+        Indices into `HEALTH_GRADES`, integers of the same shape.
     """
     xp = array_module(health_index)
     grades: npt.NDArray[np.int64] = xp.searchsorted(xp.asarray(_GRADE_LIMITS), health_index, side="left")
@@ -100,7 +100,7 @@ def _power_entropy(psd_hz: Array) -> Array:
 
 def _determinism(signals: Array) -> Array:
     """Return the share of recurrence hits that lie in runs of two or more along a lag."""
-    # One record at a time: its 64 lags fill the cache. In float32, which differences of float32 values hardly exceed.
+    # One record at a time: its 64 lags fill the cache. Differences of float32 values need hardly more than float32.
     return in_chunks(_recurrence_runs, signals[:, ::_DECIMATION][:, :_MAX_POINTS], size=1)
 
 
@@ -113,7 +113,7 @@ def _recurrence_runs(y: Array) -> Array:
     with np.errstate(over="ignore"):
         squared = later - y[:, None]
         squared *= squared
-        # Between two columns that hold no hit, so that every hit has neighbours.
+        # The first and the last column hold no hit, so that every hit has two neighbours.
         hit = xp.zeros((n, _MAX_LAG, n_points + 1), bool)
         hit[:, :, 1:-1] = squared[:, :, :-1] + squared[:, :, 1:] <= _HIT_SQUARED_DISTANCE
     pair = hit[:, :, :-1] & hit[:, :, 1:]
@@ -122,7 +122,7 @@ def _recurrence_runs(y: Array) -> Array:
 
 
 def _count(flags: Array) -> Array:
-    """Count the flags of each record that are set: over the lags in bytes, which are added many at a time."""
+    """Count the set flags of each record. The 64 lags are summed in bytes, which are added many at a time."""
     return flags.view(np.uint8).sum(axis=1, dtype=np.uint8).sum(axis=1)
 
 

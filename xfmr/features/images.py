@@ -1,4 +1,4 @@
-"""Hetero image: scalogram, STFT and folded signal as the three channels of one picture."""
+"""Hetero image: scalogram, STFT and folded signal as the three channels of one image."""
 
 import math
 
@@ -11,9 +11,9 @@ from xfmr.features.scalogram import scalogram
 from xfmr.features.spectrogram import stft_plane_of
 
 _FOLD_COLUMNS = 256
-# Of a scalogram whose columns are averaged: as many as a stored one has.
+# The log image averages a scalogram of at least this many columns, as many as a stored one has.
 _LEAST_COLUMNS = 224
-# Of a signal of unit deviation; what the transform itself is off by lies below.
+# Floor of the magnitudes, for a signal of unit deviation; the error of the transform itself lies below it.
 _LEAST_MAGNITUDE = 1e-4
 
 
@@ -25,8 +25,7 @@ def hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> F
 
     Args:
         signals: Signals, shape (n, n_samples) with at least 256 samples, NumPy or CuPy.
-        sample_rate_hz: Sample rate in Hz. The axes of the image count samples, so that the rate gives them their
-            unit and does not change the image.
+        sample_rate_hz: Sample rate in Hz. It does not change the image, whose axes count samples.
         size: Height and width of the image.
 
     Returns:
@@ -44,12 +43,16 @@ def hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> F
 
 
 def log_hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> Float32Array:
-    """Draw each signal as an image of three channels in which quiet parts show as well as loud ones.
+    """Draw each signal as an image of three channels in which quiet parts are as visible as loud ones.
 
-    Channels as those of `hetero_image`, but the two magnitudes are logarithms less their plane's median, so that the
-    signal's level drops out and one loud ridge does not leave the rest black; and nothing is scaled by the record's
-    own extremes. An image of fewer columns than a stored scalogram shows in each the mean of several times: the mean
-    of the logarithms, which a transient does not drown.
+    The channels are those of `hetero_image`, with two differences:
+
+    - The two magnitudes are logarithms minus their plane's median, so that the signal's level cancels and one loud
+      ridge does not leave the rest black.
+    - Nothing is scaled by the record's own extremes.
+
+    If the image has fewer columns than a stored scalogram, each column averages the logarithms at several times. A
+    transient does not dominate a mean of logarithms.
 
     Args:
         signals: Signals, shape (n, n_samples) with at least 256 samples, NumPy or CuPy.
@@ -58,7 +61,7 @@ def log_hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) 
 
     Returns:
         Decades of magnitude above the plane's median, and the folded signal in standard deviations; float32, shape
-        (n, 3, size, size). Magnitudes count from 1e-4 of the signal's standard deviation.
+        (n, 3, size, size). Magnitudes below 1e-4 of the signal's standard deviation are raised to it.
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
@@ -79,12 +82,12 @@ def log_hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) 
 
 
 def image_from_planes(cwt: Array, stft: Array, signals: Array, *, size: int = 224) -> Float32Array:
-    """Draw the hetero image from planes that were computed and stored before.
+    """Draw the hetero image from stored planes.
 
-    Scaling a plane does not change the image, so `quantise`d planes serve as they are: at the width they were stored
-    with, the result is that of `hetero_image` to within the quantisation. At another size the scalogram's columns
-    mix the stored ones, where `hetero_image` reads other times: the ridges are the same, their beat is not. A model
-    should see images of one making.
+    Scaling a plane does not change the image, so `quantise`d planes can be used directly. At the stored width, the
+    result equals that of `hetero_image` to within the quantisation. At another size, each column of the scalogram
+    mixes stored columns, whereas `hetero_image` reads other times: the ridges are the same, but their beat differs.
+    Give a network images from only one of the two functions.
 
     Args:
         cwt: Scalograms, shape (n, 128, width), as `cwt_plane` returns them or quantised.
@@ -129,7 +132,7 @@ def _assemble(cwt: Array, stft: Array, standardised: Array, *, size: int) -> Flo
 
 
 def _fold(signals: Array) -> Array:
-    """Write each signal row by row into a plane of 256 columns, the last row filled with zeros."""
+    """Fold each signal row by row into a plane of 256 columns; the last row is zero-padded."""
     missing = -signals.shape[1] % _FOLD_COLUMNS
     padded = array_module(signals).pad(signals, ((0, 0), (0, missing)))
     return padded.reshape(len(signals), padded.shape[1] // _FOLD_COLUMNS, _FOLD_COLUMNS)

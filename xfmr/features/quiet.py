@@ -1,8 +1,8 @@
-"""The spectrum of the quieter parts of a record: what a knock leaves as it was.
+"""The spectrum of the quieter half of a record, which a knock does not change.
 
-A tap changer's blows last some tenths of a second and raise every average over the whole second; a fault of the
-machine goes on. So the record is cut into segments of 2048 samples, half overlapping, and Welch's average is taken
-over the quieter half of them alone.
+The knocks of a tap changer last some tenths of a second and raise every average over the whole second; a fault of
+the machine persists. So the record is cut into half-overlapping segments of 2048 samples, and Welch's average is
+taken over the quieter half of them only.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from xfmr.features.spectra import power, stft
 
 QUIET_SEGMENT = 2048
 N_FINE_BINS = 256
-"""Bins of one segment's transform that are kept as they are, from the first above 0 Hz on."""
+"""Bins of a segment's transform that are kept unchanged, starting with the first above 0 Hz."""
 N_QUIET_BANDS = (QUIET_SEGMENT // 2 - N_FINE_BINS) // 4
 QUIET_PSD_LENGTH = N_FINE_BINS + N_QUIET_BANDS
 
@@ -23,9 +23,10 @@ _POWER_FLOOR = 1e-20
 def quiet_psd(signals: Array, *, sample_rate_hz: float) -> Float32Array:
     """Compute the power spectral density of the quieter half of a record.
 
-    Segments of 2048 samples, half overlapping, Hann window, of the signal minus its mean. A segment is as loud as
-    the mean logarithm of its power in bands of four bins: what rises in all bands counts, not the strongest line.
-    The PSD is the average over the quieter half of the segments: 3 of 7 for 8192 samples, and all as loud as these.
+    Segments of 2048 samples, half overlapping, Hann window, of the signal minus its mean. The loudness of a segment
+    is the mean logarithm of its power in bands of four bins, so that a rise in all bands counts, not the strongest
+    line. The PSD is the average over the quieter half of the segments: 3 of 7 for 8192 samples, more if others are
+    exactly as loud.
 
     Args:
         signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy.
@@ -50,7 +51,7 @@ def quiet_psd_of(chunk: SignalChunk) -> Array:
     limit = xp.sort(loudness, axis=1)[:, max(1, segments.shape[1] // 2) - 1]
     quiet = (loudness <= limit[:, None]).astype(np.float64)
     average = (quiet[:, None, :] @ segments)[:, 0] / quiet.sum(axis=1)[:, None]
-    # Of a Hann window w of N samples (sum w)^2 / sum w^2 = 2 N / 3; twice that for the negative frequencies.
+    # For a Hann window w of N samples, (sum w)^2 / sum w^2 = 2 N / 3; doubled for the negative frequencies.
     psd = average * (4 * QUIET_SEGMENT / (3 * chunk.sample_rate_hz))
     parts = [psd[:, :N_FINE_BINS], _bands(psd[:, N_FINE_BINS:])]
     return xp.log10(xp.maximum(xp.concatenate(parts, axis=1), _POWER_FLOOR))

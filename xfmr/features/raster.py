@@ -1,4 +1,4 @@
-"""Raster image of Zerone: every value a grey tile at a place of its own."""
+"""Raster image of Zerone: one grey tile per value, always at the same place."""
 
 from functools import lru_cache, partial
 
@@ -18,13 +18,13 @@ _CHUNK = 256
 def raster_image(zerone: Array, *, low: Array, high: Array) -> Float32Array:
     """Draw Zerone vectors as grey images.
 
-    Values are min-max scaled by the range of the training set and clipped to 0..1. `raster_layout` says which
-    value a pixel shows; pixels that show none are 0.
+    Values are min-max scaled by the range of the training set and clipped to 0..1. `raster_layout` gives the value
+    that each pixel shows; blank pixels are 0.
 
     Args:
         zerone: Zerone vectors, shape (n, 1200), NumPy or CuPy.
         low: Smallest value of each feature in the training set, shape (1200,).
-        high: Largest value of each feature in the training set, shape (1200,). A feature without range is drawn 0.
+        high: Largest value of each feature in the training set, shape (1200,). A feature of zero range is drawn as 0.
 
     Returns:
         Images in 0..1, float32, shape (n, 3, 150, 150), the three channels equal.
@@ -39,10 +39,10 @@ def raster_image(zerone: Array, *, low: Array, high: Array) -> Float32Array:
 
 @lru_cache(maxsize=1)
 def raster_layout() -> npt.NDArray[np.int64]:
-    """Say which Zerone value each pixel of the raster image shows.
+    """Return which Zerone value each pixel of the raster image shows.
 
-    Four panels from the top down (time, stft, psd, hf) with 16, 16, 32 and 8 values a row, each value a tile 3 pixels
-    wide and 2 high, in the top left corner of the image.
+    Four panels from top to bottom (time, stft, psd, hf) hold 16, 16, 32 and 8 values per row. They start in the top
+    left corner of the image. Each value is a tile 3 pixels wide and 2 high.
 
     Returns:
         Index into the Zerone vector, or -1 where the image is blank; shape (150, 150), read-only.
@@ -59,7 +59,7 @@ def raster_layout() -> npt.NDArray[np.int64]:
 
 
 def _panel_rows(values: slice, per_row: int) -> npt.NDArray[np.int64]:
-    """Wrap the indices of a panel into rows, the last one filled with -1."""
+    """Wrap the indices of a panel into rows; the last row is padded with -1."""
     index = np.arange(values.start, values.stop)
     return np.pad(index, (0, -len(index) % per_row), constant_values=-1).reshape(-1, per_row)
 

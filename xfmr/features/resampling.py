@@ -9,10 +9,10 @@ from xfmr.features._batch import Array, Float32Array, array_module
 
 
 def bilinear_positions(n_in: int, n_out: int) -> tuple[npt.NDArray[np.int64], Float32Array]:
-    """Say where each output pixel of a bilinear resize reads its axis.
+    """Return the input position that each output pixel of a bilinear resize reads, along one axis.
 
-    Pixel centres are aligned: output i reads the input at (i + 1/2) n_in / n_out - 1/2, held inside the axis.
-    Nothing is averaged when shrinking (no antialiasing). These are the conventions of OpenCV's
+    Pixel centres are aligned: output i reads the input at (i + 1/2) n_in / n_out - 1/2, clipped to the axis.
+    Shrinking does not average (no antialiasing). These are the conventions of OpenCV's
     `resize(..., interpolation=INTER_LINEAR)`.
 
     Args:
@@ -20,8 +20,8 @@ def bilinear_positions(n_in: int, n_out: int) -> tuple[npt.NDArray[np.int64], Fl
         n_out: Length of the output axis.
 
     Returns:
-        The index of the lower of the two input neighbours, and the weight (0..1) of the one above it; both of
-        shape (n_out,). Where the lower one is the last of the axis, the weight is 0.
+        The index of the lower of the two input neighbours, and the weight (0..1) of the upper one; both of shape
+        (n_out,). If the lower one is the last of the axis, the weight is 0.
     """
     position = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
     lower = np.floor(position).astype(np.int64)
@@ -33,8 +33,8 @@ def resize(planes: Array, *, height: int, width: int) -> Float32Array:
 
     Args:
         planes: Planes, float32, shape (n, rows, columns).
-        height: Rows wanted.
-        width: Columns wanted.
+        height: Rows of the result.
+        width: Columns of the result.
 
     Returns:
         Resized planes, float32, shape (n, height, width).

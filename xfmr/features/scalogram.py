@@ -1,22 +1,21 @@
 """Scalogram: magnitude of the continuous wavelet transform (CWT) at the columns that an image shows.
 
 Only the columns that are shown
-    A bilinear resize mixes the magnitudes of two neighbouring times, (1 - w) |W(s, t)| + w |W(s, t + 1)|, and so asks
-    for two times a column: 448 of 8192. As 0 <= w <= 1 it equals |(1 - w) W(s, t)| + |w W(s, t + 1)|, so the weights
-    go into the taps that stand for the wavelets, and what is left is a matrix product, an absolute value and a sum.
+    A bilinear resize mixes the magnitudes of two neighbouring times, (1 - w) |W(s, t)| + w |W(s, t + 1)|, so it needs
+    two times per column: 448 of 8192. As 0 <= w <= 1, the mix equals |(1 - w) W(s, t)| + |w W(s, t + 1)|. So the
+    weights are multiplied into the wavelets' taps; a matrix product, an absolute value and a sum remain.
 
 Decimation
-    Scales from 9 on are read from the signal at half its rate, from 17 on at a quarter, and so on, so that no wavelet
-    has more than 66 taps. `_wavelets` derives them.
+    Scales from 9 on are computed from the signal at half its rate, from 17 on at a quarter, and so on, so that no
+    wavelet has more than 66 taps. `_wavelets` derives the taps.
 
 Blocks
-    Where columns fall on the samples repeats: with 8192 samples and 224 columns, 7 columns every 256 samples. So
-    a block of columns has taps that serve all repeats of all records, and a matrix product of good shape results:
-    (records * repeats, samples of a window) @ (samples of a window, 2 * columns * scales). Where nothing repeats
-    every block of the image has taps of its own, and the plane takes about four times as long.
+    The positions of the columns between the samples repeat: with 8192 samples and 224 columns, every 7 columns or
+    256 samples. So the taps of a block of columns serve all repeats in all records, and the matrix product has a
+    good shape: (records * repeats, samples of a window) @ (samples of a window, 2 * columns * scales). If nothing
+    repeats, every block of the image needs its own taps, and the plane takes about four times as long.
 
-At 8192 samples and 224 columns all products together take 11 MFLOP a record. W(s, t) itself, at all times, would take
-1100.
+At 8192 samples and 224 columns, all products together take 11 MFLOP per record. W(s, t) at all times would take 1100.
 """
 
 import math
@@ -34,11 +33,11 @@ from xfmr.features.resampling import bilinear_positions
 
 N_SCALES = 128
 
-# Samples kept to either side of a decimated signal: a window reaches out by 33 and a filter by 18.
+# Samples kept on each side of a decimated signal: a window extends 33 beyond the signal, a filter 18.
 _MARGIN = 64
-# Outputs of a decimation that one row of its matrix product makes.
+# Outputs of a decimation per row of its matrix product.
 _OUTPUTS_PER_ROW = 16
-# Rows of a matrix product: on a CPU its factors should stay in the cache, and fewer rows use them badly.
+# Rows of a matrix product: with more, its factors would not fit in a CPU's cache; with fewer, it is less efficient.
 _ROWS = 512
 
 
@@ -46,24 +45,25 @@ class _Block(NamedTuple):
     """Columns of an octave of scales that are computed in one matrix product."""
 
     octave: int
-    """The signal decimated by 2 ** octave is read."""
+    """The block reads the signal decimated by 2 ** octave."""
     scales: slice
     """Rows of the plane, from 0."""
     columns: slice
     """Columns of the plane, within one period."""
     start: int
-    """First sample of the first period's window, from the beginning of the decimated signal; may be negative."""
+    """First sample of the first period's window, counted from the start of the decimated signal; may be negative."""
     taps: Array
-    """Shape (samples of a window, 2 * columns * scales): all for the lower neighbour, then all for the upper."""
+    """Shape (samples of a window, 2 * columns * scales): all lower neighbours, then all upper ones."""
 
 
 def cwt_plane(signals: Array, *, width: int = 224, n_scales: int = N_SCALES) -> Float32Array:
     """Compute the scalogram at the columns of an image of the given width.
 
     The plane is |CWT| of the standardised signal, at the scales 1..n_scales of the real Morlet wavelet ('morl',
-    centre frequency 0.8125 / scale cycles a sample), resized along time from n_samples to `width` columns with
-    `resampling.bilinear_positions`. Within 1e-3 of the maximum of the converged float64 transform: 1e-4 was the most
-    measured over noise, tones, chirps, impulses and recordings, 3e-4 for a step. The module says how.
+    centre frequency 0.8125 / scale cycles per sample), resized along time from n_samples to `width` columns with
+    `resampling.bilinear_positions`. The error against the converged float64 transform is within 1e-3 of its maximum.
+    The largest error measured was 1e-4 over noise, tones, chirps, impulses and real records, and 3e-4 for a step.
+    The module's docstring describes the method.
 
     Args:
         signals: Signals, shape (n, n_samples), NumPy or CuPy.
@@ -87,7 +87,7 @@ def cwt_plane(signals: Array, *, width: int = 224, n_scales: int = N_SCALES) -> 
 
 
 def scalogram(standardised: Array, *, width: int, n_scales: int = N_SCALES) -> Array:
-    """Compute the plane of a few signals that are standardised already: `cwt_plane` for one chunk.
+    """Compute `cwt_plane` of one chunk of standardised signals.
 
     Args:
         standardised: Signals of zero mean and unit deviation, float32, shape (n, n_samples).
@@ -113,7 +113,7 @@ def scalogram(standardised: Array, *, width: int, n_scales: int = N_SCALES) -> A
 
 
 def _iter_octaves(signals: Array, n_octaves: int) -> Iterator[Array]:
-    """Yield the signals at full, half, quarter .. rate, each between margins of what lies outside."""
+    """Yield the zero-extended signals at full, half, quarter .. rate, each with a margin on both sides."""
     octave = array_module(signals).pad(signals, ((0, 0), (_MARGIN, _MARGIN)))
     yield octave
     for _ in range(n_octaves - 1):
@@ -122,12 +122,12 @@ def _iter_octaves(signals: Array, n_octaves: int) -> Iterator[Array]:
 
 
 def _halved(octave: Array) -> Array:
-    """Filter and keep every second sample: as a product of windows with the filter at every second offset."""
+    """Filter and keep every second sample, as a product of windows with the filter at every second offset."""
     xp = array_module(octave)
     filters = _filter_bank(xp)
     length = math.ceil((octave.shape[1] - 2 * _MARGIN) / 2) + 2 * _MARGIN
     n_rows = math.ceil(length / _OUTPUTS_PER_ROW)
-    # Output 0 lies _MARGIN decimated samples, twice as many of the octave's own, before the signal begins.
+    # Output 0 lies _MARGIN decimated samples before the signal begins: twice as many of the octave's own samples.
     before = _MARGIN + len(half_band()) // 2
     step = 2 * _OUTPUTS_PER_ROW
     after = max(0, step * (n_rows - 1) + len(filters) - before - octave.shape[1])
@@ -145,14 +145,14 @@ def _windows(signals: Array, *, start: int, step: int, n_rows: int, taps: Array)
 
 @lru_cache(maxsize=8)
 def _blocks(xp: Any, n_samples: int, width: int, n_scales: int) -> tuple[_Block, ...]:
-    """Lay out a plane and build its taps, once a process (0.8 MB for the image by default)."""
+    """Lay out a plane and build its taps, once per process (0.8 MB for the default image)."""
     columns = width // _n_periods(n_samples, width, n_scales)
     blocks = _iter_blocks(n_samples, width, n_scales, columns)
     return tuple(block._replace(taps=xp.asarray(block.taps)) for block in blocks)
 
 
 def _n_periods(n_samples: int, width: int, n_scales: int) -> int:
-    """Count how often the pattern of columns repeats, a period being a whole number of samples in every octave."""
+    """Return how often the pattern of columns repeats; a period is a whole number of samples in every octave."""
     coarsest = 2 ** (n_octaves(n_scales) - 1)
     return math.gcd(n_samples // coarsest, width) if n_samples % coarsest == 0 else 1
 
@@ -160,7 +160,7 @@ def _n_periods(n_samples: int, width: int, n_scales: int) -> int:
 def _iter_blocks(n_samples: int, width: int, n_scales: int, columns: int) -> Iterator[_Block]:
     lower, weight = bilinear_positions(n_samples, width)
     for octave in range(n_octaves(n_scales)):
-        # Columns whose extent is that of the wavelets: neither dominates the window.
+        # The columns extend as far as the wavelets, so that neither dominates the window.
         extent = 2 * REACH * 2**octave
         at_once = max(1, int(extent * width / n_samples))
         for left in range(0, columns, at_once):
@@ -178,7 +178,7 @@ def _block_taps(
         octave: The signal is decimated by 2 ** octave.
         n_scales: Rows of the whole plane.
         lower: Time of each column's lower neighbour, shape (columns,).
-        weight: Weight of the upper one, shape (columns,).
+        weight: Weight of the upper neighbour, shape (columns,).
 
     Returns:
         Position of the window's first sample in the decimated signal, and the taps, shape (window, 2 * columns *
@@ -205,5 +205,5 @@ def _filter_bank(xp: Any) -> Array:
     return xp.asarray(bank)
 
 
-def _length(part: slice) -> int:
-    return int(part.stop - part.start)
+def _length(span: slice) -> int:
+    return int(span.stop - span.start)

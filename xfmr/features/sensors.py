@@ -1,4 +1,4 @@
-"""Several sensors of one sample, joined by the energy each one carries."""
+"""Energy-weighted averages over the sensors of one moment."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ from xfmr.features._batch import Array, Float32Array, array_module, as_signals
 
 
 def energy_weights(signals: Array) -> Float32Array:
-    """Weigh the sensors of one sample by their energy.
+    """Weigh the sensors of one moment by their energy.
 
     w_i = mean(x_i^2) / sum_j mean(x_j^2).
 
     Args:
-        signals: One signal a sensor, shape (sensors, n_samples), NumPy or CuPy.
+        signals: One signal per sensor, shape (sensors, n_samples), NumPy or CuPy.
 
     Returns:
-        Weights that sum to 1, float32, shape (sensors,); equal ones where every signal is zero.
+        Weights that sum to 1, float32, shape (sensors,); equal weights if every signal is zero.
 
     Raises:
         ValueError: The signals are not of the shape (sensors, n_samples).
@@ -28,14 +28,14 @@ def energy_weights(signals: Array) -> Float32Array:
 
 
 def weighted_average(values: Array, *, weights: Array) -> Float32Array:
-    """Average the sensors of one sample: their feature vectors, or the signals themselves.
+    """Average the feature vectors or the signals of the sensors of one moment.
 
     Args:
-        values: One row a sensor, shape (sensors, ...).
-        weights: Weights that sum to 1, shape (sensors,), as `energy_weights` gives.
+        values: One vector per sensor, shape (sensors, ...).
+        weights: Weights that sum to 1, shape (sensors,), as `energy_weights` returns them.
 
     Returns:
-        The average, float32, of the shape of one row.
+        The average, float32, shape (...).
     """
     average: Float32Array = array_module(values).tensordot(weights, values, axes=1).astype(np.float32)
     return average

@@ -23,7 +23,7 @@ def stft(signals: Array, *, nperseg: int, padded: bool = True) -> Array:
     Args:
         signals: Signals, shape (n, n_samples), float32 or float64, NumPy or CuPy.
         nperseg: Samples in a segment; even.
-        padded: Append zeros to fill a last segment; otherwise the samples left over are not used.
+        padded: Append zeros to complete a last segment; otherwise the samples left over are not used.
 
     Returns:
         Complex spectra of the precision given, shape (n, nperseg // 2 + 1, segments).
@@ -43,7 +43,7 @@ def welch(signals: Array, *, sample_rate_hz: float) -> Array:
 
     Segments of 4096 samples, half overlapping, Hann window, transform of the signal's own length (zero-padded),
     no detrending: as `scipy.signal.welch(x, fs, nperseg=4096, nfft=n_samples, detrend=False)`. The sum over the
-    bins times their spacing is the mean square of the windowed segments, for broadband signals that of the
+    bins times their spacing is the mean square of the windowed segments, which for broadband signals is that of the
     signal (Parseval). P. D. Welch, IEEE Trans. Audio Electroacoust. 15 (1967) 70-73.
 
     Args:
@@ -61,7 +61,7 @@ def welch(signals: Array, *, sample_rate_hz: float) -> Array:
 
 
 def welch_spectra(signals: Array) -> Array:
-    """Transform the segments of which `welch` averages the power.
+    """Compute the spectra whose power `welch` averages.
 
     Args:
         signals: Signals, shape (n, n_samples), float32 or float64, NumPy or CuPy.
@@ -84,28 +84,28 @@ def power_density(spectra: Array, *, sample_rate_hz: float, n_samples: int) -> A
     Args:
         spectra: Complex spectra, shape (n, segments, n_samples // 2 + 1).
         sample_rate_hz: Sample rate in Hz.
-        n_samples: Length of the signals behind them.
+        n_samples: Length of the signals that the spectra were computed from.
 
     Returns:
         PSD in (signal unit)^2 / Hz, shape (n, n_samples // 2 + 1).
     """
     psd = power(spectra).mean(axis=1)
     psd /= sample_rate_hz * (_hann(_WELCH_SEGMENT) ** 2).sum()
-    # Negative frequencies fold onto the positive ones; zero and, in an even length, Nyquist have no mirror image.
+    # Negative frequencies fold onto the positive ones; 0 Hz and, for an even length, Nyquist have no mirror image.
     psd[:, 1 : (n_samples + 1) // 2] *= 2
     return psd
 
 
 def psd_on_hz_grid(psd: Array, *, sample_rate_hz: float, n_samples: int) -> Array:
-    """Read a PSD at 1, 2, .. 4000 Hz, so that a value means the same frequency at every sample rate.
+    """Interpolate a PSD at 1, 2, .. 4000 Hz, so that an index means the same frequency at every sample rate.
 
-    Linear interpolation over the bins that lie within 1..4000 Hz; the first and the last of these are held constant
-    below and above.
+    The interpolation is linear over the bins within 1..4000 Hz. Below the first of these bins and above the last, the
+    PSD is held constant.
 
     Args:
         psd: PSD, shape (n, n_samples // 2 + 1), as `welch` returns it.
         sample_rate_hz: Sample rate in Hz.
-        n_samples: Length of the signals behind the PSD.
+        n_samples: Length of the signals that the PSD was computed from.
 
     Returns:
         PSD on the grid, shape (n, 4000).
@@ -114,7 +114,7 @@ def psd_on_hz_grid(psd: Array, *, sample_rate_hz: float, n_samples: int) -> Arra
         ValueError: No bin lies within 1..4000 Hz.
     """
     xp = array_module(psd)
-    lower, upper, weight = (xp.asarray(part) for part in _hz_grid(sample_rate_hz, n_samples))
+    lower, upper, weight = (xp.asarray(column) for column in _hz_grid(sample_rate_hz, n_samples))
     return psd[:, lower] * (1 - weight) + psd[:, upper] * weight
 
 
@@ -139,12 +139,12 @@ def _segments(signals: Array, *, nperseg: int, padded: bool) -> Array:
 
 
 def _fft(xp: Any) -> Any:
-    """Return the module of transforms: for NumPy's arrays SciPy's, in float32 up to seven times as fast."""
+    """Return the FFT module: SciPy's for NumPy arrays, which is up to seven times as fast in float32."""
     return scipy.fft if xp is np else xp.fft
 
 
 def _hann(length: int) -> npt.NDArray[np.float64]:
-    """Return the periodic Hann window (`scipy.signal.get_window`'s kind, for spectra)."""
+    """Return the periodic Hann window, as `scipy.signal.get_window` does by default."""
     return np.hanning(length + 1)[:-1]
 
 
@@ -152,7 +152,7 @@ def _hann(length: int) -> npt.NDArray[np.float64]:
 def _hz_grid(
     sample_rate_hz: float, n_samples: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the bins around 1..4000 Hz and the weight of the upper one."""
+    """Return the bins below and above each of 1..4000 Hz, and the weight of the upper one."""
     bin_hz = sample_rate_hz / n_samples
     first = int(np.ceil(1 / bin_hz))
     last = int(min(HZ_GRID_LAST / bin_hz, n_samples // 2))

@@ -12,7 +12,7 @@ LOG_SPECTRUM_LENGTH = sum(n // 2 + 1 for n in LOG_SPECTRUM_SEGMENTS)
 
 _PLANE_SEGMENT = 256
 _POWER_FLOOR = 1e-12
-# Of the squared peak: where float32 has the power of a segment in which nothing is, between 1e-21 and 1e-20.
+# Floor of the power, relative to the squared peak. In float32 a silent segment has between 1e-21 and 1e-20.
 _ROUNDING = np.float32(1e-20)
 
 
@@ -20,13 +20,13 @@ def log_spectrum(signals: Array, *, sample_rate_hz: float) -> Float32Array:
     """Compute the mean log power spectrum at three resolutions, over the whole band.
 
     For segments of 128, 256 and 512 samples in turn: log10(max(|STFT|^2, 1e-12)) of the signal minus its mean,
-    averaged over the segments. The mean of the logarithm, not the logarithm of the mean: a transient that
-    fills one segment does not drown the noise floor of the others.
+    averaged over the segments. This is the mean of the logarithm, not the logarithm of the mean: a transient that
+    fills one segment does not mask the noise floor of the others.
 
     Args:
         signals: Signals, shape (n, n_samples) with at least 512 samples, NumPy or CuPy.
-        sample_rate_hz: Sample rate in Hz. It gives the values their frequencies (bin k of a segment of N samples is
-            at k * sample_rate_hz / N) and does not change them.
+        sample_rate_hz: Sample rate in Hz. It does not change the values, only their frequencies: bin k of a segment
+            of N samples is at k * sample_rate_hz / N.
 
     Returns:
         Decades of power, float32, shape (n, 451): 65 + 129 + 257 bins from 0 Hz to Nyquist.
@@ -68,8 +68,8 @@ def stft_plane_of(chunk: SignalChunk) -> Array:
 
 def _mean_log(chunk: SignalChunk, nperseg: int) -> Array:
     xp = array_module(chunk.signals)
-    filled = 2 * chunk.signals.shape[1] // nperseg - 1  # without a last segment that zeros fill up
-    level = 2 * xp.log10(chunk.peak)  # of the centred signals above their form at a peak of 1
+    filled = 2 * chunk.signals.shape[1] // nperseg - 1  # without a zero-padded last segment
+    level = 2 * xp.log10(chunk.peak)  # of the centred signals, relative to `unit`
     floor = (math.log10(_POWER_FLOOR) - level).astype(np.float32)
     decades = xp.maximum(chunk.stft_power(nperseg)[:, :, :filled], _ROUNDING)
     xp.log10(decades, out=decades)

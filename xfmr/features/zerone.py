@@ -31,7 +31,7 @@ HF_THRESHOLDS_HZ = (1000, 2000, 3000, 4000)
 ZERONE_PANELS = MappingProxyType(
     {"time": slice(0, 15), "stft": slice(15, 142), "psd": slice(142, 1192), "hf": slice(1192, 1200)}
 )
-"""Where each kind of value lies in the vector."""
+"""Slice of the vector that holds each kind of value."""
 ZERONE_LENGTH = 1200
 
 _STFT_SEGMENT = 128
@@ -50,12 +50,12 @@ def zerone(signals: Array, *, sample_rate_hz: float) -> Float32Array:
       m4 / m2^2 and skewness m3 / s^3; with A the mean of |x|, crest is max / RMS, impulse max / A, margin
       max / (mean of x^4)^(1/4), waveform RMS / A. A ratio with a zero denominator is 0.
     - stft, 127: mean magnitude of each of the first 127 segments (128 samples, half overlapping), without the DC
-      bin; zero for segments the signal does not have.
+      bin; 0 for segments beyond the end of the signal.
     - psd, 1050: Welch PSD at 1..1000 Hz, then its mean in 50 bands of 20 Hz from 1001 to 2000 Hz.
-    - hf, 8: for each threshold 1000, 2000, 3000, 4000 Hz, on the PSD at 1..4000 Hz: mean at and above it
-      by the mean below it, then the power (trapezoid rule) at and above it by all power.
+    - hf, 8: for each threshold 1000, 2000, 3000, 4000 Hz, two ratios of the PSD at 1..4000 Hz: its mean at and above
+      the threshold to its mean below, then its power (trapezoid rule) at and above the threshold to all its power.
 
-    The three spectral parts are of the signal minus its mean.
+    The values of stft, psd and hf are those of the signal minus its mean.
 
     Args:
         signals: Signals, shape (n, n_samples) with at least 4096 samples, NumPy or CuPy.
@@ -71,7 +71,7 @@ def zerone(signals: Array, *, sample_rate_hz: float) -> Float32Array:
 
 
 def zerone_names() -> tuple[str, ...]:
-    """Name the 1200 values, such as `crest_factor`, `stft_frame_3`, `psd_100_hz`, `hf_mean_ratio_2000_hz`."""
+    """Return the names of the 1200 values, such as `stft_frame_3`, `psd_100_hz`, `hf_mean_ratio_2000_hz`."""
     bands = range(_SINGLE_HZ + 1, _BANDED_HZ, _BAND_WIDTH_HZ)
     return (
         *TIME_STATISTICS,
@@ -146,12 +146,12 @@ def _high_frequency_ratios(psd_hz: Array) -> Array:
 
 
 def _trapezoid(total: Array, psd_hz: Array) -> Array:
-    """Integrate over steps of 1 Hz a PSD whose sum is known."""
+    """Integrate a PSD in steps of 1 Hz by the trapezoid rule, given its sum."""
     return total - (psd_hz[:, 0] + psd_hz[:, -1]) / 2
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
-    """Divide, with 0 where the denominator (never negative) is 0."""
+    """Return the ratio, or 0 where the denominator (never negative) is 0."""
     xp = array_module(numerator)
     positive = denominator > 0
     return xp.where(positive, numerator / xp.where(positive, denominator, 1), 0)
