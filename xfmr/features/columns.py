@@ -48,6 +48,14 @@ def feature_columns(
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> hum = np.sin(2 * np.pi * 100 * seconds)
+        >>> features = feature_columns(hum[None], sample_rate_hz=8192, columns=["zerone", "stft"])
+        >>> {name: (values.shape, str(values.dtype)) for name, values in features.items()}
+        {'zerone': ((1, 1200), 'float32'), 'stft': ((1, 129, 63), 'uint8')}
     """
     check_sample_rate(sample_rate_hz)
     signals = as_signals(signals)

@@ -55,6 +55,16 @@ def health_indices(signals: Array, *, sample_rate_hz: float) -> Float32Array:
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> hum, line = np.sin(2 * np.pi * 100 * seconds), np.sin(2 * np.pi * 1000 * seconds)
+        >>> indices = health_indices((hum + 0.5 * line)[None], sample_rate_hz=8192)
+        >>> indices.shape
+        (1, 5)
+        >>> round(float(indices[0, HEALTH_NAMES.index("high_frequency_percent")]), 1)
+        25.0
     """
     return of_chunks(health_of, signals, sample_rate_hz=sample_rate_hz)
 
@@ -67,6 +77,11 @@ def health_grade(health_index: Array) -> npt.NDArray[np.int64]:
 
     Returns:
         Indices into `HEALTH_GRADES`, integers of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> [HEALTH_GRADES[grade] for grade in health_grade(np.array([55.0, 80.0, 85.0, 95.0]))]
+        ['normal', 'attention', 'abnormal', 'severe']
     """
     xp = array_module(health_index)
     grades: npt.NDArray[np.int64] = xp.searchsorted(xp.asarray(_GRADE_LIMITS), health_index, side="left")

@@ -33,6 +33,16 @@ def hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) -> F
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> tone = np.sin(2 * np.pi * 2048 * seconds)
+        >>> images = hetero_image(tone[None], sample_rate_hz=8192, size=129)
+        >>> images.shape
+        (1, 3, 129, 129)
+        >>> int(images[0, 1].mean(axis=1).argmax())  # row of the STFT, in steps of 8192 / 256 = 32 Hz
+        64
     """
 
     def draw(chunk: SignalChunk) -> Array:
@@ -65,6 +75,15 @@ def log_hetero_image(signals: Array, *, sample_rate_hz: float, size: int = 224) 
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> loud, quiet = np.sin(2 * np.pi * 512 * seconds), 0.001 * np.sin(2 * np.pi * 2048 * seconds)
+        >>> images = log_hetero_image((loud + quiet)[None], sample_rate_hz=8192, size=129)
+        >>> decades = images[0, 1].mean(axis=1)  # rows of the STFT, in steps of 8192 / 256 = 32 Hz
+        >>> round(float(decades[16] - decades[64]), 2)
+        3.0
     """
     times = math.ceil(_LEAST_COLUMNS / size)
 

@@ -39,6 +39,17 @@ def quiet_psd(signals: Array, *, sample_rate_hz: float) -> Float32Array:
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> tone = np.sin(2 * np.pi * 512 * seconds)
+        >>> knocked = np.where((seconds > 0.5) & (seconds < 0.51), 20, 1) * tone
+        >>> decades = quiet_psd(np.stack([tone, knocked]), sample_rate_hz=8192)
+        >>> decades.argmax(axis=1).tolist()  # 512 Hz in steps of 4 Hz, from 4 Hz
+        [127, 127]
+        >>> [round(float(peak), 3) for peak in decades.max(axis=1)]  # log10 of 1/2 over the window's 6 Hz
+        [-1.079, -1.079]
     """
     return of_chunks(quiet_psd_of, signals, sample_rate_hz=sample_rate_hz)
 

@@ -31,6 +31,14 @@ def raster_image(zerone: Array, *, low: Array, high: Array) -> Float32Array:
 
     Raises:
         ValueError: The vectors do not hold 1200 values.
+
+    Example:
+        >>> import numpy as np
+        >>> images = raster_image(np.full((1, 1200), 0.5), low=np.zeros(1200), high=np.ones(1200))
+        >>> images.shape
+        (1, 3, 150, 150)
+        >>> float(images[0, 0, 0, 0]), float(images[0, 0, -1, -1])  # the first value, and a blank pixel
+        (0.5, 0.0)
     """
     if zerone.ndim != 2 or zerone.shape[1] != ZERONE_LENGTH:
         raise ValueError(f"zerone must have the shape (n, {ZERONE_LENGTH}), got {zerone.shape}")

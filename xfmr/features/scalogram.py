@@ -76,6 +76,16 @@ def cwt_plane(signals: Array, *, width: int = 224, n_scales: int = N_SCALES) -> 
 
     Raises:
         ValueError: The signals are not of the shape (n, n_samples).
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> tone = np.sin(2 * np.pi * 512 * seconds)
+        >>> plane = cwt_plane(tone[None])
+        >>> plane.shape
+        (1, 128, 224)
+        >>> int(plane[0].mean(axis=1).argmax()) + 1  # the scale 0.8125 * 8192 / 512
+        13
     """
     signals = as_signals(signals)
     size = max(1, _ROWS // _n_periods(signals.shape[1], width, n_scales))

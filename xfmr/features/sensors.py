@@ -18,6 +18,11 @@ def energy_weights(signals: Array) -> Float32Array:
 
     Raises:
         ValueError: The signals are not of the shape (sensors, n_samples).
+
+    Example:
+        >>> import numpy as np
+        >>> print(energy_weights(np.array([[1.0, -1.0], [3.0, -3.0]])))
+        [0.1 0.9]
     """
     signals = as_signals(signals)
     energy = (signals.astype(np.float64) ** 2).mean(axis=1)
@@ -36,6 +41,11 @@ def weighted_average(values: Array, *, weights: Array) -> Float32Array:
 
     Returns:
         The average, float32, shape (...).
+
+    Example:
+        >>> import numpy as np
+        >>> print(weighted_average(np.array([[1.0, 2.0], [3.0, 4.0]]), weights=np.array([0.25, 0.75])))
+        [2.5 3.5]
     """
     average: Float32Array = array_module(values).tensordot(weights, values, axes=1).astype(np.float32)
     return average

@@ -30,6 +30,16 @@ def stft(signals: Array, *, nperseg: int, padded: bool = True) -> Array:
 
     Raises:
         ValueError: The signals are shorter than a segment.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> tone = np.sin(2 * np.pi * 2048 * seconds)
+        >>> spectra = stft(tone[None], nperseg=256)
+        >>> spectra.shape
+        (1, 129, 63)
+        >>> round(float(abs(spectra[0, 64, 0])), 3)  # 2048 Hz in steps of 32 Hz
+        0.5
     """
     xp = array_module(signals)
     segments = _segments(signals, nperseg=nperseg, padded=padded)
@@ -55,6 +65,16 @@ def welch(signals: Array, *, sample_rate_hz: float) -> Array:
 
     Raises:
         ValueError: The signals are shorter than a segment, or the sample rate is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> hum = np.sin(2 * np.pi * 100 * seconds)
+        >>> psd = welch(hum[None], sample_rate_hz=8192)
+        >>> psd.shape, int(psd[0].argmax())  # bins are 1 Hz apart
+        ((1, 4097), 100)
+        >>> round(float(psd.sum()), 3)  # the mean square
+        0.5
     """
     check_sample_rate(sample_rate_hz)
     return power_density(welch_spectra(signals), sample_rate_hz=sample_rate_hz, n_samples=signals.shape[1])

@@ -33,6 +33,16 @@ def log_spectrum(signals: Array, *, sample_rate_hz: float) -> Float32Array:
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> tone = np.sin(2 * np.pi * 2048 * seconds)
+        >>> decades = log_spectrum(tone[None], sample_rate_hz=8192)
+        >>> decades.shape
+        (1, 451)
+        >>> round(float(decades[0, 32]), 3), round(float(np.log10(1 / 4)), 3)  # 2048 Hz in steps of 64 Hz
+        (-0.602, -0.602)
     """
     return of_chunks(log_spectrum_of, signals, sample_rate_hz=sample_rate_hz)
 
@@ -49,6 +59,16 @@ def stft_plane(signals: Array) -> Float32Array:
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples).
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> tone = np.sin(2 * np.pi * 2048 * seconds)
+        >>> plane = stft_plane(tone[None])
+        >>> plane.shape
+        (1, 129, 63)
+        >>> int(plane[0].mean(axis=1).argmax())  # in steps of 8192 / 256 = 32 Hz
+        64
     """
     return of_chunks(stft_plane_of, signals)
 

@@ -66,12 +66,31 @@ def zerone(signals: Array, *, sample_rate_hz: float) -> Float32Array:
 
     Raises:
         ValueError: The signals are too short or not of the shape (n, n_samples), or the rate is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> seconds = np.arange(8192) / 8192
+        >>> hum = np.sin(2 * np.pi * 100 * seconds)
+        >>> values = zerone(hum[None], sample_rate_hz=8192)
+        >>> values.shape
+        (1, 1200)
+        >>> named = dict(zip(zerone_names(), values[0].tolist()))
+        >>> round(named["rms"], 3), round(named["crest_factor"], 3)
+        (0.707, 1.414)
+        >>> max(range(1, 1001), key=lambda hz: named[f"psd_{hz}_hz"])
+        100
     """
     return of_chunks(zerone_of, signals, sample_rate_hz=sample_rate_hz)
 
 
 def zerone_names() -> tuple[str, ...]:
-    """Return the names of the 1200 values, such as `stft_frame_3`, `psd_100_hz`, `hf_mean_ratio_2000_hz`."""
+    """Return the names of the 1200 values, such as `stft_frame_3`, `psd_100_hz`, `hf_mean_ratio_2000_hz`.
+
+    Example:
+        >>> names = zerone_names()
+        >>> names[1], names[15], names[241], names[1192]
+        ('rms', 'stft_frame_0', 'psd_100_hz', 'hf_mean_ratio_1000_hz')
+    """
     bands = range(_SINGLE_HZ + 1, _BANDED_HZ, _BAND_WIDTH_HZ)
     return (
         *TIME_STATISTICS,
