@@ -1,4 +1,4 @@
-"""An archive: its files, the groups they are processed in, and the ledger of those that are finished."""
+"""An archive: its files, the groups they are processed in, and the ledger of finished groups."""
 
 from xfmr.archive.listing import ArchiveFile, check_apart, list_archive, parse_archives
 

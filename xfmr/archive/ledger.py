@@ -1,4 +1,4 @@
-"""The ledger of a run: what is planned, and receipts of the groups that are finished."""
+"""The ledger of a run: plans, and receipts of finished groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LATEST = b"set"
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a group: every line is a record or a quarantine row."""
+    """Line counts of a finished group: every line is a record or a quarantine row."""
 
     group: str
     lines: int
@@ -28,7 +28,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Plans of one or more sets of groups, the latest of which is being worked on, and receipts of what is finished.
+    """Plans of one or more sets of groups, and receipts of finished groups. The latest plan is the one in progress.
 
     Args:
         store: The run.
@@ -37,7 +37,7 @@ class Ledger:
     store: Store
 
     def write_plan(self, groups: Sequence[Group], set_name: str) -> None:
-        """Write the plan of a set, which becomes the latest, in place of its earlier plan; other sets stay."""
+        """Write the plan of a set and make it the latest. It replaces the set's earlier plan; other sets stay."""
         manifest = self._manifest()
         others = manifest.filter(pc.field("set") != set_name)
         whole = pa.concat_tables([others, to_table(groups, set_name=set_name)])
@@ -45,23 +45,23 @@ class Ledger:
             self._write(whole, set_name)
 
     def read_plan(self, set_name: str | None = None) -> list[Group]:
-        """Read the plan of a set, by default the latest; before the first plan it is empty."""
+        """Read the plan of a set, by default the latest; it is empty before the first plan."""
         manifest = self._manifest()
         wanted = _latest(manifest) if set_name is None else set_name
         return from_table(manifest.filter(pc.field("set") == wanted))
 
     @property
     def latest(self) -> str:
-        """The set that was planned last."""
+        """Name of the set that was planned last."""
         return _latest(self._manifest())
 
     def planned(self) -> dict[str, str]:
-        """Return the set of every group that is in a plan, by the group's name."""
+        """Return the set of every planned group, by the group's name."""
         manifest = self._manifest()
         return dict(zip(manifest["group"].to_pylist(), manifest["set"].to_pylist(), strict=True))
 
     def forget_other_sets(self) -> None:
-        """Keep the latest plan only."""
+        """Keep only the latest plan."""
         groups, latest = self.read_plan(), self.latest
         if len(groups) < len(self.planned()):
             self._write(to_table(groups, set_name=latest), latest)
@@ -79,22 +79,22 @@ class Ledger:
         self.store.write_json(f"ledger/{receipt.group}.json", asdict(receipt))
 
     def revoke(self, group: str) -> None:
-        """Take a receipt back, so that the group is processed again."""
+        """Remove a group's receipt, so that the group is processed again."""
         self.store.remove(f"ledger/{group}.json")
 
     def signed(self) -> set[str]:
-        """Return the names of all groups that have a receipt, in a plan or not."""
+        """Return the names of all groups that have a receipt, planned or not."""
         return {info.base_name.removesuffix(".json") for info in self.store.files("ledger")}
 
     def receipts(self, groups: Iterable[Group] | None = None) -> dict[str, Receipt]:
-        """Return the receipts of the finished groups of a plan, by default of the latest, by group."""
+        """Return the receipts of a plan's finished groups, by group name; the default is the latest plan."""
         signed = self.signed()
         planned = self.read_plan() if groups is None else groups
         names = [group.name for group in planned if group.name in signed]
         return dict(zip(names, in_threads(self.receipt, names), strict=True))
 
     def is_signed(self, group: str) -> bool:
-        """Tell whether a group has a receipt."""
+        """Return whether a group has a receipt."""
         return self.store.find(f"ledger/{group}.json") is not None
 
     def receipt(self, group: str) -> Receipt:

@@ -14,8 +14,8 @@ from xfmr.records import is_record_file
 from xfmr.storage import Store, absolute_uri
 from xfmr.storage.threads import in_threads
 
-# On an object store folders are opened level by level until there are this many, which are then listed at the same
-# time. Below them all levels are listed at once: it then answers with a thousand files a request, not with a folder.
+# On an object store, folders are listed level by level until there are this many. These are then listed in parallel,
+# each at all its depths at once: the store then returns a thousand files per request instead of one folder.
 _FOLDERS_AT_A_TIME = 256
 
 
@@ -29,17 +29,17 @@ class ArchiveFile(NamedTuple):
 
 
 def parse_archives(arguments: Sequence[str]) -> dict[str, str]:
-    """Read ``--archive`` values, ``URI`` or ``NAME=URI``, into a mapping of fleet to absolute URI.
+    """Parse ``--archive`` values, ``URI`` or ``NAME=URI``, into a mapping of fleet to absolute URI.
 
     Raises:
-        XfmrError: Where two archives have one name, or none.
+        XfmrError: If a value has no URI, or two archives have the same name or no name.
     """
     archives: dict[str, str] = {}
     for argument in arguments:
         name, separator, uri = argument.partition("=")
         fleet, uri = (name, uri) if separator and "/" not in name else ("", argument)
         if not uri.strip():
-            raise XfmrError(f"--archive {argument!r}: names no folder or URI")
+            raise XfmrError(f"--archive {argument!r}: no folder or URI given")
         if fleet in archives:
             raise XfmrError(f"--archive {argument}: two archives need two names, as in --archive north={uri}")
         archives[fleet] = absolute_uri(uri)
@@ -47,14 +47,14 @@ def parse_archives(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def check_apart(archives: Mapping[str, str], run: str) -> None:
-    """Refuse an archive that a run lies in: the run's own files would be read as records, and more with every job.
+    """Check that a run lies in none of the archives: every job would add files that are then read as records.
 
     Args:
-        archives: Their URIs by fleet.
-        run: The run's URI, empty where there is none.
+        archives: Archive URIs by fleet.
+        run: The run's URI, or an empty string if there is no run.
 
     Raises:
-        XfmrError: Naming both.
+        XfmrError: If the run lies in an archive; the message names both.
     """
     for uri in archives.values() if run else ():
         archive, store = Store(uri), Store(run)
@@ -66,32 +66,32 @@ def list_archive(fleet: str, uri: str, *, found: Callable[[int], object] = lambd
     """List the record files of one archive, sorted by path.
 
     Args:
-        fleet: The archive's name.
-        uri: Its root.
-        found: Called again and again with the number of files that have just been found.
+        fleet: Name of the archive.
+        uri: Root of the archive.
+        found: Callback that receives the number of files found since its last call.
 
     Raises:
-        XfmrError: Where the archive is missing or cannot be listed, or holds no record file.
+        XfmrError: If the archive is missing, cannot be listed, or holds no record file.
     """
     store = Store(uri)
     if not store.exists():
         raise XfmrError(f"archive {uri} does not exist: check the path given to --archive")
     files: list[ArchiveFile] = []
-    for infos in _parts(store):
-        part = [(_relative(store, info), info) for info in infos if info.type == fs.FileType.File]
-        part = [(path, info) for path, info in part if is_record_file(path) and "/." not in f"/{path}"]
-        files += [ArchiveFile(fleet, path, info.size, info.mtime_ns or 0) for path, info in part]
-        found(len(part))
+    for infos in _list_levels(store):
+        named = [(_relative(store, info), info) for info in infos if info.type == fs.FileType.File]
+        named = [(path, info) for path, info in named if is_record_file(path) and "/." not in f"/{path}"]
+        files += [ArchiveFile(fleet, path, info.size, info.mtime_ns or 0) for path, info in named]
+        found(len(named))
     if not files:
         raise XfmrError(f"archive {uri} holds no .jsonl or .json file (also .gz): check the path given to --archive")
     return sorted(files)
 
 
-def _parts(store: Store) -> Iterator[list[fs.FileInfo]]:
-    """List all that is below a root, part by part; on a disk, what links lead to once."""
+def _list_levels(store: Store) -> Iterator[list[fs.FileInfo]]:
+    """Yield everything below a root in several lists, level by level; on a disk, each target of links only once."""
     folders, seen = [""], {os.path.realpath(store.path())}
     while folders and (store.is_local or len(folders) < _FOLDERS_AT_A_TIME):
-        level = [info for part in in_threads(partial(_list, store, recursive=False), folders) for info in part]
+        level = [info for infos in in_threads(partial(_list, store, recursive=False), folders) for info in infos]
         yield level
         folders = [_relative(store, info) for info in level if info.type == fs.FileType.Directory]
         folders = _unseen(store, folders, seen) if store.is_local else folders
@@ -99,7 +99,10 @@ def _parts(store: Store) -> Iterator[list[fs.FileInfo]]:
 
 
 def _unseen(store: Store, folders: Sequence[str], seen: set[str]) -> list[str]:
-    """Leave out links to what stands in the archive by its own name, or was seen by another; remember the others."""
+    """Return the folders that are new, and add them to ``seen``.
+
+    A link is skipped if its target lies in the archive anyway, or was reached by another link.
+    """
     root, new = os.path.realpath(store.path()), []
     for folder in sorted(folders):
         place = os.path.realpath(store.path(folder))
@@ -120,9 +123,9 @@ def _list(store: Store, folder: str, *, recursive: bool) -> list[fs.FileInfo]:
         infos: list[fs.FileInfo] = store.filesystem.get_file_info(
             fs.FileSelector(store.path(folder), recursive=recursive)
         )
-        _ = [info.path for info in infos]  # raises where a name is not UTF-8
+        _ = [info.path for info in infos]  # raises if a name is not UTF-8
     except (OSError, UnicodeDecodeError) as error:
-        words = str(error).splitlines()[0]
-        remedy = "; rename what is not called in UTF-8" if isinstance(error, UnicodeDecodeError) else ""
-        raise XfmrError(f"cannot list {store.path(folder)}: {words}{remedy}") from error
+        first_line = str(error).splitlines()[0]
+        remedy = "; rename the file whose name is not UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise XfmrError(f"cannot list {store.path(folder)}: {first_line}{remedy}") from error
     return infos

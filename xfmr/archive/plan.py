@@ -1,8 +1,9 @@
 """The plan of a set of outputs: which bytes of an archive are processed together, and under which name.
 
 The plan is the contract of exactly-once processing. A group's name is a pure function of its files (fleet, path,
-size, modification time), of the range where it is part of one, and of the feature settings, so a second run can only
-write the same thing in the same place; files that appear later form new groups and finished groups keep their names.
+size, modification time), of its byte range if it is part of a file, and of the feature settings. So a second run can
+only write the same content in the same place. Files that appear later form new groups; finished groups keep their
+names.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ import pyarrow as pa
 from xfmr.archive.listing import ArchiveFile
 from xfmr.records import LineRange, can_be_cut, is_packed
 
-# A small archive is cut into at least this many groups, so that every core has work and progress can be seen,
-# as long as a group stays above SMALLEST_GROUP bytes: below it a task's fixed cost (28 ms) shows.
+# A small archive is cut into at least this many groups, so that every core has work and progress is visible, as long
+# as a group stays above SMALLEST_GROUP bytes: in smaller groups, a task's fixed cost (28 ms) becomes noticeable.
 FEWEST_GROUPS = 16
 SMALLEST_GROUP = 2_000_000
 
-# What signals as text unpack to: 2.0 to 3.2 times, by level and digits.
+# Unpacked size of compressed signal text, relative to its packed size: 2.0 to 3.2, depending on level and digits.
 _UNPACKED = 2.3
 
 
 @dataclass(frozen=True)
 class Group:
-    """What is processed together, and the name under which its output is kept.
+    """Files that are processed together, or part of a file, and the name of the output.
 
     Args:
-        name: Of its outputs.
-        files: Several whole files, or the one of which it is a part.
-        part: Which part of its one file; none where the files are whole.
+        name: Name of the group and its outputs.
+        files: Several whole files, or the one file that the group is part of.
+        part: Byte range in the one file; None if the files are whole.
     """
 
     name: str
@@ -50,17 +51,17 @@ class Group:
 
     @property
     def n_text_bytes(self) -> int:
-        """About how many bytes there are to parse: what takes longest is best begun first."""
+        """Estimated bytes of text to parse. The largest groups should be started first."""
         packed = sum(file.size for file in self.files if is_packed(file.path))
         return round(self.n_bytes + (_UNPACKED - 1) * packed)
 
     def to_json(self) -> str:
-        """Write the group as text, to be sent to a worker."""
+        """Return the group as text, to be sent to a worker."""
         return json.dumps([self.name, self.files, self.part])
 
     @classmethod
     def from_json(cls, text: str) -> Group:
-        """Read what :meth:`to_json` wrote."""
+        """Parse the text that :meth:`to_json` returned."""
         name, files, part = json.loads(text)
         return cls(name, tuple(ArchiveFile(*file) for file in files), LineRange(*part) if part else None)
 
@@ -76,10 +77,10 @@ def plan_groups(
         files: All files of the archive as they are now.
         known: Groups of an earlier plan; those of the same key whose files are all unchanged are kept as they are.
         key: What the output depends on besides the files; part of each group's name.
-        group_bytes: The size from which a group is closed; smaller for an archive that would make few groups.
+        group_bytes: Size at which a group is closed; reduced for an archive that would make few groups.
 
     Returns:
-        Groups in the order of their first file; each byte of each file in exactly one.
+        Groups in the order of their first file; each byte of each file is in exactly one.
     """
     present = set(files)
     kept = [group for group in known if present.issuperset(group.files) and group == _named(group, key)]
@@ -117,33 +118,33 @@ def _place(group: Group) -> tuple[ArchiveFile, int]:
 
 
 def _named(group: Group, key: str) -> Group:
-    # How many lines precede a part follows from its file, and is not known when the plan is first made.
+    # The number of lines before a part is left out: it follows from the file, and a new plan does not know it yet.
     text = json.dumps([key, group.files, group.part and [group.part.start, group.part.stop]])
     return replace(group, name=hashlib.blake2b(text.encode(), digest_size=10).hexdigest())
 
 
 def uncounted(groups: Iterable[Group]) -> list[Group]:
-    """Return the groups that lack the number of lines before them, each with all parts of its file."""
+    """Return the groups whose number of preceding lines is unknown, each with all parts of its file."""
     lacking = {group.files[0] for group in groups if group.part and group.part.lines_before is None}
     return [group for group in groups if group.part and group.files[0] in lacking]
 
 
 def numbered(groups: Sequence[Group], newlines: dict[str, int]) -> list[Group]:
-    """Tell each part of a file how many lines precede it.
+    """Return the plan with the number of preceding lines set in each part of a file.
 
     Args:
         groups: The plan, all parts of a file in order.
-        newlines: What :meth:`LineRange.count_newlines` found for each group of :func:`uncounted`, by its name.
+        newlines: Result of :meth:`LineRange.count_newlines` for each group of :func:`uncounted`, by its name.
     """
-    found, before, file = [], 0, None
+    plan, before, file = [], 0, None
     for group in groups:
         if group.part and group.name in newlines:
             before = before if group.files[0] == file else 0
             file = group.files[0]
             group = replace(group, part=group.part._replace(lines_before=before))
             before += newlines[group.name]
-        found.append(group)
-    return found
+        plan.append(group)
+    return plan
 
 
 MANIFEST_SCHEMA = pa.schema(
@@ -162,11 +163,11 @@ MANIFEST_SCHEMA = pa.schema(
         ),
     ]
 )
-"""One row a group; ``start``, ``stop`` and ``lines_before`` are null where its files are whole."""
+"""One row per group; ``start``, ``stop`` and ``lines_before`` are null if its files are whole."""
 
 
 def to_table(groups: Sequence[Group], *, set_name: str) -> pa.Table:
-    """Write a plan as rows of :data:`MANIFEST_SCHEMA`."""
+    """Return a plan as a table of :data:`MANIFEST_SCHEMA`."""
     if not groups:
         return MANIFEST_SCHEMA.empty_table()
     struct = MANIFEST_SCHEMA.field("files").type.value_type
@@ -186,7 +187,7 @@ def to_table(groups: Sequence[Group], *, set_name: str) -> pa.Table:
 
 
 def from_table(table: pa.Table) -> list[Group]:
-    """Read what :func:`to_table` wrote."""
+    """Return the plan in a table that :func:`to_table` made."""
     lists = table["files"].combine_chunks()
     fields = [field.to_pylist() for field in lists.flatten().flatten()]
     files = [ArchiveFile(*values) for values in zip(*fields, strict=True)]

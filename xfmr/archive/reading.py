@@ -1,4 +1,4 @@
-"""The files of a group, or its part of one, read line by line."""
+"""Reading the files of a group, or its part of a file, line by line."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Line = tuple[ArchiveFile, Record | Reject]
 
 
 def read_group(group: Group, archives: Mapping[str, str], record_length: int = RECORD_LENGTH) -> Iterator[Line]:
-    """Read a group's files, or its part of one, in order, each line as a record or the reason it is none.
+    """Read a group's files, or its part of a file, in order; yield each line as a record or a reject.
 
-    A file that is gone or may not be read is one reject of line 0. Any other failure of the storage may pass, so it
-    stops the job: the next run tries the group again.
+    A file that is missing or unreadable for lack of permission gives one reject, at line 0. Any other failure of the
+    storage may be temporary, so it stops the job; the next run retries the group.
 
     Args:
-        group: The files.
+        group: The group.
         archives: URI of each fleet's archive.
         record_length: Samples to which signals are zero-padded or cut.
 
     Raises:
-        XfmrError: Where the storage fails.
+        XfmrError: If the storage fails.
     """
     for file, opened in _opened_ahead(group, archives):
         try:
@@ -49,7 +49,7 @@ def read_group(group: Group, archives: Mapping[str, str], record_length: int = R
 
 
 def _opened_ahead(group: Group, archives: Mapping[str, str]) -> Iterator[tuple[ArchiveFile, Future[BinaryIO]]]:
-    """Open files in order while those before them are computed: of an object store each is two requests' wait."""
+    """Open files in order, ahead of their use: on an object store, opening one takes two requests."""
     waiting: deque[tuple[ArchiveFile, Future[BinaryIO]]] = deque()
     with ThreadPoolExecutor(_FILES_AHEAD) as pool:
         for file in group.files:
@@ -72,14 +72,14 @@ def count_newlines(item: str, archives: Mapping[str, str]) -> pa.Table:
     """Count the line ends in a group that is part of a file, for :func:`xfmr.archive.plan.numbered`.
 
     Args:
-        item: The group as :meth:`Group.to_json` wrote it.
+        item: The group, as returned by :meth:`Group.to_json`.
         archives: URI of each fleet's archive.
 
     Returns:
         One row of ``group``, ``newlines`` and ``n_bytes``.
 
     Raises:
-        XfmrError: Where the storage fails; a file that is gone or may not be read has none.
+        XfmrError: If the storage fails. A file that is missing or may not be read counts as having no line ends.
     """
     group, newlines = Group.from_json(item), 0
     for file in group.files:

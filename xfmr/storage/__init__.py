@@ -1,4 +1,4 @@
-"""Files of a run, local or on an object store: written whole, by one driver at a time, switched by a link."""
+"""Files of a run, local or on an object store: atomic writes, a lease for the one driver, links that switch."""
 
 from xfmr.storage.store import Store, absolute_uri
 

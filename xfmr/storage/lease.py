@@ -1,15 +1,15 @@
-"""One driver at a time: what keeps two jobs from changing the same run at once.
+"""A lock or a lease on a run, so that only one driver changes it at a time.
 
-On a local disk, and on one that machines share, the driver holds a lock of the operating system, which is gone the
-moment its process is, however it ends. An object store has no locks: there the driver renews a small file every few
-seconds, and one that finds the file of another watches whether it still changes. What nobody renews was left by a
-killed driver, and is taken over. No clocks are compared.
+On a local or shared disk, the driver holds a file lock of the operating system, which is released when its process
+ends, however it ends. An object store has no locks: there the driver holds a lease, a small file that it renews every
+few seconds. A driver that finds another's lease polls it. A lease that is no longer renewed belongs to a killed
+driver and is taken over. Clocks are not compared.
 
-pyarrow cannot make a PUT depend on what is there, so two drivers that start together both write and look again after
-:data:`SETTLE_S`: the last one stays. A PUT that takes longer than that, or a driver that sleeps for
-:data:`PATIENCE_S` and wakes up, leaves two drivers for at most :data:`BEAT_S`, until the first one's next beat. They
-do no harm: what they write is named by its content's origin, so both write the same in the same place, and before
-anything is removed a driver looks whether it still holds the run (:func:`confirm_sole`).
+pyarrow has no conditional PUT. Two drivers that start together therefore both write, and read again after
+:data:`SETTLE_S`: the last writer keeps the run. If a PUT takes longer than that, or a driver sleeps for
+:data:`PATIENCE_S` and wakes up, there are two drivers for at most :data:`BEAT_S`, until the first one's next renewal.
+They do no harm. Files are named after the origin of their content, so both drivers write the same content in the same
+place. Before removing anything, a driver checks that it still holds the run (:func:`confirm_sole`).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from xfmr.storage.store import Store
 LEASE = "driver.lock"
 
 BEAT_S = 5.0
-"""How often a driver renews its lease."""
+"""Interval at which a driver renews its lease."""
 
 PATIENCE_S = 30.0
-"""How long a lease may stay as it is before its driver counts as dead."""
+"""Time without renewal after which a lease expires."""
 
 SETTLE_S = 2.0
-"""How long two drivers that start at the same moment need to see each other's lease."""
+"""Time that two drivers need to see each other's lease if they start together."""
 
 _TAKEN_OVER = signal.SIGUSR1
 
@@ -51,10 +51,10 @@ _HELD: ContextVar[Mapping[str, _Lease | None]] = ContextVar("_HELD", default=Map
 
 @contextmanager
 def sole_driver(store: Store) -> Iterator[None]:
-    """Hold a run until the block ends; within the block it may be held again.
+    """Hold a run until the block ends; calls for the same run may be nested.
 
     Raises:
-        XfmrError: Where another driver holds the run, or has taken it over because this one seemed dead.
+        XfmrError: If another driver holds the run, or took it over because this one seemed dead.
     """
     if store.uri in _HELD.get():
         yield
@@ -69,10 +69,10 @@ def sole_driver(store: Store) -> Iterator[None]:
 
 
 def confirm_sole(store: Store) -> None:
-    """Make sure that a run is still held, before something is removed that a driver who took it over would miss.
+    """Check that this driver still holds a run, before it removes files that another driver might need.
 
     Raises:
-        XfmrError: Where it was taken over.
+        XfmrError: If another driver has taken over the run.
     """
     lease = _HELD.get().get(store.uri)
     if lease is not None and not lease.is_mine():
@@ -85,11 +85,11 @@ def _locked(store: Store) -> Iterator[None]:
     try:
         file = _lock(path)
     except BlockingIOError:
-        raise _refusal(store, _words_of(path)) from None
+        raise _refusal(store, _read_holder(path)) from None
     except OSError as error:
         raise XfmrError(f"cannot write {path}: {error.strerror}") from error
     with file:
-        # The lock counts, not the words: a disk without room for them will stop the job with a better message.
+        # The lock counts, not the file's text: if the disk is full, the job fails later with a better message.
         with suppress(OSError):
             file.truncate(0)
             file.write(_me().encode())
@@ -97,17 +97,17 @@ def _locked(store: Store) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-            # A job that was refused before it wrote anything leaves no empty run.
+            # A job that failed before it wrote anything leaves no empty run.
             with suppress(OSError):
                 path.parent.rmdir()
 
 
 def _lock(path: Path) -> io.FileIO:
-    """Make and lock a file.
+    """Create a file and lock it.
 
     Raises:
-        BlockingIOError: Where another process holds its lock.
-        OSError: Where it cannot be made.
+        BlockingIOError: If another process holds the lock.
+        OSError: If the file cannot be created.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,13 +117,13 @@ def _lock(path: Path) -> io.FileIO:
         except OSError:
             file.close()
             raise
-        # Its last holder may have removed it since it was opened: then it stands in nobody's way.
+        # If the last holder removed the file after it was opened here, this lock excludes nobody: try again.
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()
 
 
-def _words_of(path: Path) -> str:
+def _read_holder(path: Path) -> str:
     with suppress(OSError, UnicodeDecodeError):
         return path.read_text()
     return ""
@@ -153,7 +153,7 @@ def _leased(store: Store) -> Iterator[_Lease]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let the main thread be interrupted by a signal of our own: SIGINT is ignored in a script's background."""
+    """Let SIGUSR1 interrupt the main thread: a script's background jobs ignore SIGINT."""
     if not _in_main_thread():
         yield
         return
@@ -170,7 +170,7 @@ def _in_main_thread() -> bool:
 
 @dataclass
 class _Lease:
-    """A driver's claim to a run on an object store.
+    """A driver's lease on a run on an object store.
 
     Args:
         store: The run.
@@ -185,10 +185,10 @@ class _Lease:
     n_beats: int = 0
 
     def take(self) -> None:
-        """Wait until no other driver renews the lease, and write it.
+        """Wait until no other driver renews the lease, then write it.
 
         Raises:
-            XfmrError: Where another driver does, or was quicker.
+            XfmrError: If another driver renews it, or wrote its own at the same time.
         """
         self._await_free()
         self._renew()
@@ -197,34 +197,34 @@ class _Lease:
             raise _refusal(self.store, self.holder())
 
     def _await_free(self) -> None:
-        found = self._read()
+        lease = self._read()
         deadline = monotonic() + PATIENCE_S
-        while found and monotonic() < deadline:
+        while lease and monotonic() < deadline:
             sleep(BEAT_S / 2)
-            now = self._read()
-            if now and now != found:
-                raise _refusal(self.store, now["holder"])
-            found = now
+            latest = self._read()
+            if latest and latest != lease:
+                raise _refusal(self.store, latest["holder"])
+            lease = latest
 
     def beat(self) -> None:
-        """Renew the lease until the end; interrupt the driver where another has taken it."""
+        """Renew the lease until the driver ends; interrupt the driver if another takes the lease."""
         while not self.ended.wait(BEAT_S):
-            # A store that cannot be reached for a moment is no reason to stop: the jobs will say so if it stays away.
+            # A store that is briefly unreachable is no reason to stop. If it stays so, the job's own requests fail.
             with suppress(XfmrError):
                 if self.is_mine():
                     self._renew()
                 else:
                     self.lost.set()
-                    if self.in_main_thread:  # where alone Python hears signals
+                    if self.in_main_thread:  # the only thread in which Python handles signals
                         signal.pthread_kill(self.driver, _TAKEN_OVER)
                     return
 
     def is_mine(self) -> bool:
-        """Tell whether the lease is this driver's."""
+        """Return whether this driver holds the lease."""
         return self._read().get("token") == self.token
 
     def holder(self) -> str:
-        """Return who holds the lease, for a person."""
+        """Return the holder of the lease, as text for messages."""
         return str(self._read().get("holder", ""))
 
     def _renew(self) -> None:
@@ -232,13 +232,13 @@ class _Lease:
         self.store.write_json(LEASE, {"holder": _me(), "token": self.token, "beat": self.n_beats})
 
     def _read(self) -> dict[str, Any]:
-        # Not every store writes in one piece: what cannot be read is read again a moment later.
+        # Not every store writes atomically: retry once if the file cannot be read.
         with suppress(XfmrError):
-            return self._words()
+            return self._read_once()
         sleep(0.2)
-        return self._words()
+        return self._read_once()
 
-    def _words(self) -> dict[str, Any]:
+    def _read_once(self) -> dict[str, Any]:
         return dict(self.store.find_json(LEASE) or {})
 
 

@@ -1,7 +1,7 @@
-"""A name that stands for one folder of several, and is switched from one to another in a single step.
+"""A link: a name that points to one of several folders and can be switched atomically.
 
-On a local disk it is a symbolic link, which a rename replaces. An object store has none: there ``<name>.json`` holds
-what the link would.
+On a local disk it is a symbolic link, replaced by a rename. An object store has no links: there the file
+``<name>.json`` holds the target.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from xfmr.storage.store import Store
 
 
 def read_link(store: Store, name: str) -> str | None:
-    """Return what a name stands for, relative to its folder, or None before it was set.
+    """Return the target of a link, relative to the link's folder, or None if the link is not set.
 
     Raises:
-        XfmrError: Where something else has the name.
+        XfmrError: If the name is not a link.
     """
     if not store.is_local:
-        found = store.find_json(f"{name}.json")
-        return None if found is None else str(found["target"])
+        link = store.find_json(f"{name}.json")
+        return None if link is None else str(link["target"])
     path = Path(store.path(name))
     try:
         return str(path.readlink())
@@ -32,10 +32,10 @@ def read_link(store: Store, name: str) -> str | None:
 
 
 def set_link(store: Store, name: str, target: str) -> None:
-    """Let a name stand for a target, whatever it stood for before.
+    """Point a link to a target, whatever it pointed to before.
 
     Raises:
-        XfmrError: Where it cannot be, such as on a disk without links, or because a folder has the name.
+        XfmrError: If the link cannot be created: the disk has no links, or a folder already has the name.
     """
     if not store.is_local:
         store.write_json(f"{name}.json", {"target": target})
@@ -47,4 +47,4 @@ def set_link(store: Store, name: str, target: str) -> None:
         staged.replace(path)
     except OSError as error:
         staged.unlink(missing_ok=True)
-        raise XfmrError(f"cannot make the link {path}: {error.strerror}; move away what has its name") from error
+        raise XfmrError(f"cannot create the link {path}: {error.strerror}; move away what has its name") from error

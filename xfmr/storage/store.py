@@ -1,8 +1,8 @@
-"""A folder, local or on an object store, whose files appear whole or not at all.
+"""A folder, local or on an object store, whose files are written atomically.
 
-Every output goes through :meth:`Store.write`. On a local disk it writes a hidden neighbour and renames it; on an
-object store one PUT is atomic already. A killed writer leaves at most a hidden ``.*.tmp`` file, which no reader
-lists and :meth:`Store.sweep` removes.
+Every output goes through :meth:`Store.write`. On a local disk it writes a hidden file beside the target and renames
+it; on an object store a PUT is atomic. A killed writer leaves at most a hidden ``.*.tmp`` file, which no reader lists
+and :meth:`Store.sweep` removes.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from pyarrow import fs
 from xfmr.errors import XfmrError
 from xfmr.storage.object_store import below, line_of, open_filesystem, split_file
 
-# An object store takes tens of milliseconds to answer, and many requests at a time.
+# An object store takes tens of milliseconds to answer a request, but serves many at a time.
 _FILES_AT_A_TIME = 32
 
 _UPLOAD_BYTES = 8 * 2**20
 
 
 def absolute_uri(uri: str) -> str:
-    """Return ``uri`` itself where it has a scheme, else the absolute form of the local path."""
+    """Return ``uri`` unchanged if it has a scheme, else the absolute form of the local path."""
     try:
         return uri if "://" in uri else str(Path(uri).expanduser().resolve())
-    except (RuntimeError, OSError) as error:  # no such home, a loop of links
+    except (RuntimeError, OSError) as error:  # an unknown home directory, a loop of links
         raise XfmrError(f"{uri}: no path: {error}") from error
 
 
@@ -49,13 +49,13 @@ class Store:
         uri: A local path or any URI that pyarrow's filesystems read, such as ``s3://bucket/run``.
 
     Raises:
-        XfmrError: On first use, where the URI's scheme is not known or a file cannot be read or written.
+        XfmrError: On first use, if the URI's scheme is unknown or a file cannot be read or written.
     """
 
     uri: str
 
     def __post_init__(self) -> None:
-        # A worker that gets the store may have another working folder.
+        # A worker that receives the store may have another working directory.
         object.__setattr__(self, "uri", absolute_uri(self.uri))
 
     @cached_property
@@ -69,7 +69,7 @@ class Store:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a folder of this machine, or one that the machine mounts."""
+        """True for a folder on this machine's disks or mounts."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def path(self, name: str = "") -> str:
@@ -88,39 +88,39 @@ class Store:
         return Store(below(self.uri, name))
 
     def exists(self, name: str = "") -> bool:
-        """Tell whether a file or folder of this name is there."""
+        """Return whether a file or folder of this name exists."""
         return bool(self._info(name).type != fs.FileType.NotFound)
 
     def _info(self, name: str) -> fs.FileInfo:
         try:
             return self.filesystem.get_file_info(self.path(name))
         except (OSError, pa.ArrowInvalid) as error:
-            raise self._failure("look at", name, error) from error
+            raise self._failure("access", name, error) from error
 
     def files(self, name: str = "", *, hidden: bool = False) -> list[fs.FileInfo]:
-        """List the files below a folder, at any depth, sorted by path; an absent folder has none."""
+        """List the files below a folder, at any depth, sorted by path; a missing folder has none."""
         selector = fs.FileSelector(self.path(name), recursive=True, allow_not_found=True)
         try:
-            found = self.filesystem.get_file_info(selector)
-            _ = [info.path for info in found]  # raises where a name is not UTF-8
+            entries = self.filesystem.get_file_info(selector)
+            _ = [info.path for info in entries]  # raises if a name is not UTF-8
         except (OSError, UnicodeDecodeError) as error:
             raise self._failure("list", name, error) from error
-        wanted = [f for f in found if f.type == fs.FileType.File and f.base_name.startswith(".") <= hidden]
+        wanted = [f for f in entries if f.type == fs.FileType.File and f.base_name.startswith(".") <= hidden]
         return sorted(wanted, key=lambda info: info.path)
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading from its start, as bytes; decompression is left to the reader.
+        """Open a file to read its bytes from the start, without decompression.
 
         Raises:
-            OSError: Where it cannot be opened.
+            OSError: If it cannot be opened.
         """
         return cast(BinaryIO, self.filesystem.open_input_stream(self.path(name), compression=None))
 
     def open_seekable(self, name: str) -> BinaryIO:
-        """Open a file for reading at any place.
+        """Open a file for random access.
 
         Raises:
-            OSError: Where it cannot be opened.
+            OSError: If it cannot be opened.
         """
         return cast(BinaryIO, self.filesystem.open_input_file(self.path(name)))
 
@@ -133,7 +133,7 @@ class Store:
             raise self._failure("read", name, error) from error
 
     def find(self, name: str) -> bytes | None:
-        """Return a file's bytes, or None where there is no such file: one request less than to ask first."""
+        """Return a file's bytes, or None if it does not exist; this saves the request of :meth:`exists`."""
         try:
             with self.open(name) as stream:
                 return stream.read()
@@ -143,7 +143,7 @@ class Store:
             raise self._failure("read", name, error) from error
 
     def write(self, name: str, data: bytes | pa.Buffer) -> None:
-        """Put a whole file in place, replacing one of the same name."""
+        """Write a file atomically, replacing one of the same name."""
         if self.is_local:
             with self.writing(name) as stream:
                 stream.write(data)
@@ -152,9 +152,10 @@ class Store:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        """Yield a file to write piece by piece; it is put in place when the block ends, and not if the block raises.
+        """Yield a file to write piece by piece; it appears when the block ends, and not if the block raises.
 
-        Until then it is a hidden neighbour or, for an object store, a nameless file on this machine.
+        Until then it is a hidden file beside the target or, for an object store, an unnamed temporary file on this
+        machine.
         """
         if not self.is_local:
             with TemporaryFile() as spool:
@@ -176,7 +177,7 @@ class Store:
             raise
 
     def _upload(self, spool: IO[bytes], name: str) -> None:
-        """Put a file into an object store, which has no folders, only names: making them would cost requests."""
+        """Upload a file to an object store. It has no folders, only names: creating folders would cost requests."""
         spool.seek(0)
         try:
             with self.filesystem.open_output_stream(self.path(name)) as stream:
@@ -185,12 +186,12 @@ class Store:
             raise self._failure("write", name, error) from error
 
     def _forget(self, path: str) -> None:
-        """Remove the part of a file that a failed writer has left: on a full disk its room is wanted."""
+        """Remove the partial file of a failed writer, to free its space on a full disk."""
         with suppress(OSError):
             self.filesystem.delete_file(path)
 
     def remove(self, name: str) -> None:
-        """Remove a file where it exists."""
+        """Remove a file if it exists."""
         try:
             with suppress(FileNotFoundError):
                 self.filesystem.delete_file(self.path(name))
@@ -198,7 +199,7 @@ class Store:
             raise self._failure("remove", name, error) from error
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder with all that is in it, where it exists."""
+        """Remove a folder and its contents, if it exists."""
         try:
             with suppress(FileNotFoundError):
                 self.filesystem.delete_dir(self.path(name))
@@ -206,18 +207,18 @@ class Store:
             raise self._failure("remove", name, error) from error
 
     def folders(self, name: str) -> list[str]:
-        """Name the folders right below a folder, sorted; an absent one has none."""
+        """Return the sorted names of a folder's direct subfolders; a missing folder has none."""
         selector = fs.FileSelector(self.path(name), allow_not_found=True)
         try:
-            found = self.filesystem.get_file_info(selector)
+            entries = self.filesystem.get_file_info(selector)
         except OSError as error:
             raise self._failure("list", name, error) from error
-        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+        return sorted(info.base_name for info in entries if info.type == fs.FileType.Directory)
 
     def sweep(self, *folders: str) -> None:
-        """Remove what killed writers left behind: in the store's own folder, and at any depth of those given.
+        """Remove the files of killed writers, in the store's own folder and at any depth below ``folders``.
 
-        Another job may be writing elsewhere in the run, such as a pass of diagnose, which has a lease of its own.
+        Other folders are left alone: another job may be writing there, such as diagnose, which holds its own lease.
         """
         if not self.is_local:
             return
@@ -229,15 +230,15 @@ class Store:
         """Parse a JSON file that xfmr wrote.
 
         Raises:
-            XfmrError: Where the file is missing or is not JSON.
+            XfmrError: If the file is missing or is not JSON.
         """
         return self._parsed(name, self.read(name))
 
     def find_json(self, name: str) -> Any | None:
-        """Parse a JSON file that xfmr wrote, or return None where there is no such file.
+        """Parse a JSON file that xfmr wrote, or return None if it does not exist.
 
         Raises:
-            XfmrError: Where the file is not JSON.
+            XfmrError: If the file is not JSON.
         """
         text = self.find(name)
         return None if text is None else self._parsed(name, text)
@@ -256,7 +257,7 @@ class Store:
         """Read a Parquet file, or only some of its columns.
 
         Raises:
-            XfmrError: Where the file is missing or is not Parquet.
+            XfmrError: If the file is missing or is not Parquet.
         """
         try:
             with self.filesystem.open_input_file(self.path(name)) as file:
@@ -267,20 +268,20 @@ class Store:
     def read_tables(
         self, paths: list[str], schema: pa.Schema, *, partitioning: ds.Partitioning | None = None, **options: Any
     ) -> pa.Table:
-        """Read many Parquet files as one table, some at a time and none of them listed or asked for first.
+        """Read many Parquet files as one table, several at a time, without listing or checking them first.
 
         Args:
-            paths: Within :attr:`filesystem`, in the order of their rows.
-            schema: Of all files, with the columns that ``partitioning`` takes from their paths below the store.
-            partitioning: How folders are named.
+            paths: Paths within :attr:`filesystem`, in the order of their rows.
+            schema: Schema of all files, including the columns that ``partitioning`` takes from their paths.
+            partitioning: Naming scheme of the folders below the store.
             **options: Columns and filter, as :meth:`pyarrow.dataset.Dataset.to_table` takes them.
 
         Raises:
-            XfmrError: Where a file is missing or is not Parquet.
+            XfmrError: If a file is missing or is not Parquet.
         """
         options |= {"fragment_readahead": _FILES_AT_A_TIME}
         try:
-            found = ds.dataset(
+            dataset = ds.dataset(
                 paths,
                 schema,
                 format="parquet",
@@ -288,7 +289,7 @@ class Store:
                 partitioning=partitioning,
                 partition_base_dir=self.path(),
             )
-            return found.to_table(**options)
+            return dataset.to_table(**options)
         except (pa.ArrowInvalid, OSError) as error:
             raise XfmrError(f"cannot read {self.path()}: {line_of(error)}") from error
 

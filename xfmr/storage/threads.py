@@ -1,4 +1,4 @@
-"""Many small requests at a time, where waiting for their answers is what takes the time."""
+"""Threads for many small requests, which mostly wait for their answers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ R = TypeVar("R")
 
 
 def in_threads(function: Callable[[T], R], items: Iterable[T], *, at_a_time: int = 32) -> Iterator[R]:
-    """Apply a function to items in threads, and yield the answers in the order of the items.
+    """Apply a function to items in threads, and yield the results in the order of the items.
 
-    What it raises is raised here, and nothing more is begun.
+    If the function raises, its exception is raised here and no further item is started.
 
     Args:
-        function: What to do.
-        items: With each of them; no more than twice ``at_a_time`` are begun before their answers are taken.
-        at_a_time: Threads.
+        function: Function of one item.
+        items: Items. At most twice ``at_a_time`` are started before their results are taken.
+        at_a_time: Number of threads.
     """
     pool, waiting = ThreadPoolExecutor(at_a_time), deque[Future[R]]()
     try:
