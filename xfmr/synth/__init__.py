@@ -1,7 +1,7 @@
 """A synthetic transformer fleet with known faults, for the demo and the tests.
 
-It looks like the real archives (their form, levels and daily rhythm) and follows the mechanics the
-field describes; it does not claim to be any real machine.
+It resembles real archives in format, levels and daily rhythm, and follows the mechanics that the field describes. It
+is not a model of any real machine.
 """
 
 from xfmr.synth.episodes import Episode, Fault, plan_episodes

@@ -1,4 +1,4 @@
-"""Which faults a fleet has, where, and from when to when."""
+"""Fault episodes of a fleet: type, unit and sensor, start and end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FIRST_SEVERITY = 0.2
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault as one record sees it.
+    """A fault at one time.
 
     Attributes:
         fault_type: One of `FAULT_TYPES`.
         severity: In (0, 1]; about 0.2 is subtle, 1 is obvious.
-        sensor: The sensor a sensor fault belongs to; of no meaning for the faults of a whole unit.
+        sensor: The sensor of a sensor fault; unused for the faults of a whole unit.
     """
 
     fault_type: str
@@ -33,17 +33,17 @@ class Fault:
 
     @property
     def strength(self) -> float:
-        """How far the damage has gone, as a factor on what it does: the severity squared."""
+        """Factor on the effects of the fault: the severity squared."""
         return self.severity**2
 
     def affects(self, sensor: int) -> bool:
-        """Whether this sensor of the unit shows the fault."""
+        """Return whether this sensor of the unit shows the fault."""
         return self.fault_type not in SENSOR_FAULTS or sensor == self.sensor
 
 
 @dataclass(frozen=True)
 class Episode:
-    """A fault that begins, grows and is repaired: `n_times` consecutive records of one unit."""
+    """A fault that begins, grows and is repaired: `n_times` consecutive moments of one unit."""
 
     unit: int
     fault_type: str
@@ -53,9 +53,9 @@ class Episode:
     peak_severity: float
 
     def fault(self, time_index: int) -> Fault | None:
-        """Return the fault at one time, None before and after the episode.
+        """Return the fault at one time, or None before and after the episode.
 
-        Severity grows evenly from 0.2 to the peak; a dead sensor is dead from the first record on.
+        Severity grows linearly from 0.2 to the peak; a dead sensor is dead from the first record on.
         """
         step = time_index - self.first_time
         if not 0 <= step < self.n_times:
@@ -70,11 +70,10 @@ class Episode:
 def plan_episodes(spec: FleetSpec) -> dict[int, Episode]:
     """Draw the fleet's faults.
 
-    The faulty units take the fault types in turn, one each, all for about the same number of times.
+    The fault types are assigned to the faulty units in turn, one each, all for about the same number of times.
 
     Returns:
-        Episodes by unit. Their records are `fault_share` of all, to within one record of every sensor of
-        a unit.
+        Episodes by unit. Their records are `fault_share` of all records, to within one moment of one unit.
     """
     target = round(spec.fault_share * spec.n_records)
     n_faulty = math.ceil(spec.faulty_unit_share * spec.n_units) if target else 0
@@ -93,7 +92,7 @@ def plan_episodes(spec: FleetSpec) -> dict[int, Episode]:
 
 
 def _share_out(target: int, widths: Sequence[int]) -> list[int]:
-    """Lengths for episodes of the given widths, as equal as may be, with sum(length * width) near target."""
+    """Return lengths for episodes of the given widths, as equal as possible, with sum(length * width) near target."""
     if not widths:
         return []
     length, left = divmod(target, sum(widths))

@@ -1,9 +1,9 @@
-"""What each fault does to the vibration.
+"""Effect of each fault on the vibration.
 
-A fault of the unit adds something to what the healthy machine does; a fault of a sensor changes that
-one sensor's signal. `strength`, in (0, 1], is the severity squared. What belongs to the unit (its mix of
-orders, its resonance) is drawn from the unit's own stream and stays through an episode; what differs from
-second to second is drawn from the record's.
+A unit fault adds to the vibration of the healthy machine; a sensor fault changes that sensor's signal only.
+`strength`, in (0, 1], is the severity squared. Properties of the unit (its mix of orders, its resonance) are drawn
+from the unit's random stream and stay the same through an episode. Properties that vary from moment to moment are
+drawn from the moment's stream.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ EVEN = MAINS_ORDER % 2 == 0
 
 
 def winding_looseness(moment: Moment, strength: float, rng: np.random.Generator) -> Float:
-    """Slack clamping: more 100 Hz, harmonics to 1 kHz, sidebands half a mains frequency away.
+    """Return the effect of slack clamping: more 100 Hz, harmonics to 1 kHz, sidebands half a mains frequency away.
 
-    Everything goes with the load current squared. A slack winding lifts off in some cycles and not in
-    others, which modulates its vibration at half the mains frequency, and slowly at random.
+    All of it scales with the load current squared. A slack winding lifts off in some cycles and not in others, which
+    modulates its vibration at half the mains frequency and, slowly, at random.
     """
     pattern = _unit_pattern(moment)
     profile = np.where(EVEN & (MAINS_ORDER <= 20), 0.12, 0)
     phasors = _random_phasors(profile, moment.spec, pattern)
-    # The looser winding moves in phase with the sound one, so that the 100 Hz line rises everywhere.
+    # The slack winding moves in phase with the healthy one, so that the 100 Hz line rises at every sensor.
     phasors[:, 1] = 1.0
     phasors *= 2.5 * moment.machine.winding[:, 1:2]
     seconds, mains_hz = moment.spec.seconds(), moment.point.mains_hz
@@ -44,9 +44,9 @@ def winding_looseness(moment: Moment, strength: float, rng: np.random.Generator)
 
 
 def core_looseness(moment: Moment, strength: float, rng: np.random.Generator) -> Float:
-    """Loose laminations: even harmonics from 300 Hz up, and rattling once every half cycle of the mains.
+    """Return the effect of loose laminations: even harmonics from 300 Hz up, and a rattle every half mains cycle.
 
-    Independent of the load. The rattle sets in late.
+    It does not depend on the load. The rattle becomes noticeable later than the harmonics.
     """
     pattern = _unit_pattern(moment)
     profile = np.where(EVEN & (MAINS_ORDER >= 6) & (MAINS_ORDER <= 26), 0.003, 0)
@@ -61,9 +61,9 @@ def core_looseness(moment: Moment, strength: float, rng: np.random.Generator) ->
 
 
 def dc_bias(moment: Moment, strength: float, rng: np.random.Generator) -> Float:
-    """Direct current in the neutral: the core saturates in one half cycle only, so odd orders appear.
+    """Return the effect of direct current in the neutral: the core saturates in one half cycle only.
 
-    The two halves of the cycle no longer look alike, and 50, 150, 250 .. Hz stand beside the even lines.
+    The two half cycles then differ, so the odd orders 50, 150, 250 .. Hz appear beside the even ones.
     """
     profile = np.where(~EVEN & (MAINS_ORDER <= 21), 0.005 / np.sqrt(MAINS_ORDER), 0)
     phasors = _random_phasors(profile, moment.spec, _unit_pattern(moment))
@@ -72,9 +72,9 @@ def dc_bias(moment: Moment, strength: float, rng: np.random.Generator) -> Float:
 
 
 def partial_discharge(moment: Moment, strength: float, rng: np.random.Generator) -> Float:
-    """Discharges at the crests of the voltage: bursts above 2 kHz of under a millisecond, in mains phase.
+    """Return the effect of discharges: bursts above 2 kHz, shorter than a millisecond, at the voltage crests.
 
-    Not every crest discharges: from a third of them, at the beginning, to all.
+    The share of crests with a discharge grows from a third to all.
     """
     crests = moment.half_cycles(phase=np.pi / 2)
     crests = crests[rng.random(crests.size) < 0.3 + 0.7 * strength]
@@ -86,10 +86,10 @@ def partial_discharge(moment: Moment, strength: float, rng: np.random.Generator)
 
 
 def loose_sensor(spec: FleetSpec, signal: Float, strength: float, rng: np.random.Generator) -> Float:
-    """A magnet or screw that has come loose: one-sided contact, no high frequencies, slow wobbling.
+    """Return the signal of a sensor whose magnet or screw is loose: one-sided contact, no high frequencies, wobble.
 
-    The negative half is cut where the contact opens, what is above some 500 Hz does not come through
-    (down to 5 % at strength 1), and the sensor sways at a few hertz.
+    The negative half is clipped where the contact opens. Frequencies above some 500 Hz are attenuated, to 5 % at
+    strength 1. The sensor sways at a few hertz.
     """
     opens_at = -(1 - 0.6 * strength) * np.max(np.abs(signal))
     spectrum = np.fft.rfft(np.maximum(signal, opens_at))
@@ -102,7 +102,7 @@ def loose_sensor(spec: FleetSpec, signal: Float, strength: float, rng: np.random
 
 
 def dead_sensor(spec: FleetSpec, signal: Float, strength: float, rng: np.random.Generator) -> Float:
-    """A broken cable: zero or, as often, some other constant; whatever the strength."""
+    """Return the signal of a broken cable: zero or, equally often, another constant, whatever the strength."""
     return np.full_like(signal, rng.choice([0.0, rng.uniform(-0.05, 0.05)]))
 
 
@@ -122,6 +122,6 @@ def _unit_pattern(moment: Moment) -> np.random.Generator:
 def _random_phasors(
     profile: NDArray[np.float64], spec: FleetSpec, rng: np.random.Generator
 ) -> NDArray[np.complex128]:
-    """Scatter amplitudes about a profile over the orders, with any phases, for each sensor anew."""
+    """Draw phasors for each sensor: amplitudes that scatter about a profile over the orders, and uniform phases."""
     shape = (spec.sensors_per_unit, profile.size)
     return np.asarray(profile * rng.lognormal(0, 0.4, shape) * np.exp(1j * rng.uniform(-np.pi, np.pi, shape)))

@@ -1,4 +1,4 @@
-"""One unit at one time: how it runs, and the building blocks of what it then sounds like."""
+"""One unit at one time: its operating point, and the building blocks of its vibration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xfmr.synth.transformer import N_MAINS_ORDERS, Complex, Float, Transformer, 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """How a unit runs during one record: load and voltage are shares of the rated ones."""
+    """Operating point of a unit during one record; load and voltage are shares of the rated ones."""
 
     load: float
     voltage: float
@@ -26,9 +26,9 @@ class OperatingPoint:
 
 
 def daily_load(hour: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Load of a residential feeder through the day, as a share of the rated load.
+    """Return the load of a residential feeder through the day, as a share of the rated load.
 
-    A base of 0.42 with a shoulder in the morning (9:30) and a peak of about 0.9 in the evening (19:30).
+    The base is 0.42, with a shoulder in the morning (9:30) and a peak of about 0.9 in the evening (19:30).
 
     Args:
         hour: Hour of the day, any shape; taken modulo 24.
@@ -43,10 +43,10 @@ def _hours_apart(hour: NDArray[np.float64] | float, centre: float) -> NDArray[np
 
 
 def operating_point(spec: FleetSpec, unit: int, time_index: int) -> OperatingPoint:
-    """How one unit runs at one time: load by the hour, the rest by the load.
+    """Return the operating point of one unit at one time: the load follows the hour, the rest follows the load.
 
-    Oil warms with the mean of load squared over the four hours before (copper loss and thermal inertia),
-    the voltage sags under load, and the mains frequency wanders by up to 0.02 Hz.
+    The oil warms with the mean of load squared over the previous four hours (copper loss and thermal inertia), the
+    voltage sags under load, and the mains frequency varies by up to 0.02 Hz.
     """
     machine = transformer(spec, unit)
     moment = spec.recorded_at(time_index)
@@ -71,7 +71,7 @@ def operating_point(spec: FleetSpec, unit: int, time_index: int) -> OperatingPoi
 
 @dataclass(frozen=True)
 class Moment:
-    """One unit at one time, with what the makers of its vibration need."""
+    """One unit at one time, with the data from which its vibration is computed."""
 
     spec: FleetSpec
     unit: int
@@ -84,14 +84,14 @@ class Moment:
 
     @cached_property
     def point(self) -> OperatingPoint:
-        """How it runs."""
+        """The unit's operating point."""
         return operating_point(self.spec, self.unit, self.time_index)
 
     @cached_property
     def mains_lines(self) -> Complex:
         """Unit phasors exp(i k (2 pi f t + phase)) of the mains orders k = 1.., shape (orders, n_samples).
 
-        Made by doubling (orders m+1..2m are the first m times order m), far cheaper than their sines.
+        Computed by doubling (orders m+1..2m are the first m times order m), which is far cheaper than the sines.
         """
         angle = 2 * np.pi * self.point.mains_hz * self.spec.seconds() + self.point.mains_phase
         lines = np.empty((N_MAINS_ORDERS, self.spec.n_samples), dtype=np.complex64)
@@ -104,7 +104,7 @@ class Moment:
         return lines
 
     def random(self, stream: Stream, *keys: int) -> np.random.Generator:
-        """Return the generator of a stream that belongs to this moment alone."""
+        """Return the generator of a stream for this moment only."""
         minute = epoch_minute(self.spec.recorded_at(self.time_index))
         return self.spec.random(stream, self.unit, minute, *keys)
 
@@ -115,7 +115,7 @@ class Moment:
         return real @ lines.real - imaginary @ lines.imag
 
     def half_cycles(self, *, phase: float) -> NDArray[np.float64]:
-        """Times in the record at which the mains phase is `phase` or half a turn more, in seconds."""
+        """Return the times in the record, in seconds, at which the mains phase is `phase` or half a turn more."""
         duration = self.spec.n_samples / self.spec.sample_rate_hz
         first = np.ceil((self.point.mains_phase - phase) / np.pi)
         half_turns = first + np.arange(int(2 * self.point.mains_hz * duration) + 1)
@@ -124,7 +124,7 @@ class Moment:
 
 
 def damped_sine(spec: FleetSpec, frequency_hz: float, decay_seconds: float) -> Float:
-    """Answer exp(-t / decay) sin(2 pi f t) of a mode to a blow, until it has fallen to 0.2 %."""
+    """Return a mode's response to a blow, exp(-t / decay) sin(2 pi f t), until it has fallen to 0.2 %."""
     seconds = np.arange(int(6 * decay_seconds * spec.sample_rate_hz) + 1) / spec.sample_rate_hz
     ringing = np.exp(-seconds / decay_seconds) * np.sin(2 * np.pi * frequency_hz * seconds)
     return ringing.astype(np.float32)
@@ -133,14 +133,14 @@ def damped_sine(spec: FleetSpec, frequency_hz: float, decay_seconds: float) -> F
 def strike(
     spec: FleetSpec, onset_seconds: NDArray[np.float64], strengths: NDArray[np.float64], ringing: Float
 ) -> Float:
-    """Blows at the given times, each answered by `ringing`: shape (n_samples,).
+    """Return the response to blows at the given times, each with the response `ringing`: shape (n_samples,).
 
-    A blow outside the record is not heard in it.
+    Blows outside the record are ignored.
     """
     at = np.round(onset_seconds * spec.sample_rate_hz).astype(np.int64)
     inside = (at >= 0) & (at < spec.n_samples)
     blows = np.bincount(at[inside], strengths[inside], minlength=spec.n_samples)
-    # Room for the last ringing, lest the circular convolution wrap it round to the beginning.
+    # Zero-padding keeps the circular convolution from wrapping the last ringing round to the beginning.
     length = spec.n_samples + ringing.size
-    answer = np.fft.irfft(np.fft.rfft(blows, length) * np.fft.rfft(ringing, length), length)
-    return answer[: spec.n_samples].astype(np.float32)
+    response = np.fft.irfft(np.fft.rfft(blows, length) * np.fft.rfft(ringing, length), length)
+    return response[: spec.n_samples].astype(np.float32)

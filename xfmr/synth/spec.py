@@ -1,4 +1,4 @@
-"""What a synthetic fleet is: its size, its clock and its random streams."""
+"""Specification of a synthetic fleet: its size, its clock and its random streams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNIT_FAULTS = ("winding_looseness", "core_looseness", "dc_bias", "partial_discha
 SENSOR_FAULTS = ("loose_sensor", "dead_sensor")
 FAULT_TYPES = UNIT_FAULTS + SENSOR_FAULTS
 NORMAL = "normal"
-_EPOCH = date(1970, 1, 1)  # random streams count minutes from here, and their keys are never negative
+_EPOCH = date(1970, 1, 1)  # the keys of random streams count minutes from this day and must not be negative
 
 
 class Stream(IntEnum):
@@ -35,10 +35,10 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class FleetSpec:
-    """A fleet and the stretch of time over which it was recorded.
+    """A fleet and the period over which it was recorded.
 
-    Two fleets with the same `seed` are the same transformers; a later `first_day` or a higher `load_scale`
-    gives new records of them, with nothing in common but the machines.
+    Two fleets with the same `seed` are the same transformers. A later `first_day` or a higher `load_scale` gives new
+    records of them, which have only the machines in common.
 
     Attributes:
         n_units: Transformers in the fleet.
@@ -46,14 +46,14 @@ class FleetSpec:
         n_times: Times at which each unit is recorded.
         minutes_between: Minutes from one of these times to the next.
         first_day: The day (UTC) at whose midnight the first record is taken.
-        sample_rate_hz: Samples a second.
-        n_samples: Samples a record.
+        sample_rate_hz: Samples per second.
+        n_samples: Samples per record.
         mains_hz: Nominal frequency of the grid.
         load_scale: Factor on every load; above 1 for a season with peaks that other seasons do not have.
         fault_share: Share of all records that carry a fault, at most half of `faulty_unit_share`, so that
             every faulty unit was also seen healthy.
         faulty_unit_share: Share of units, rounded up, to which these faults belong, one fault type each.
-        seed: Non-negative; everything random follows from it.
+        seed: Seed of all random streams, not negative.
 
     Raises:
         ValueError: If a field is out of its range; the message begins with the field's name.
@@ -94,34 +94,34 @@ class FleetSpec:
 
     @property
     def n_records(self) -> int:
-        """Records in the fleet's archive: one a unit, sensor and time."""
+        """Records in the fleet's archive: one per unit, sensor and time."""
         return self.n_units * self.sensors_per_unit * self.n_times
 
     def sensor_id(self, unit: int, sensor: int) -> str:
-        """Name of one sensor, such as `tr02-s1`; both numbers are written from 1."""
+        """Return the name of one sensor, such as `tr02-s1`; both numbers start at 1."""
         return f"{self.unit_name(unit)}-s{sensor + 1}"
 
     def unit_name(self, unit: int) -> str:
-        """Name of one transformer, such as `tr02`."""
+        """Return the name of one unit, such as `tr02`."""
         return f"tr{unit + 1:02d}"
 
     def recorded_at(self, time_index: int) -> datetime:
-        """Time in UTC of the records with this index."""
+        """Return the time in UTC of the records with this index."""
         midnight = datetime.combine(self.first_day, time(), tzinfo=UTC)
         return midnight + timedelta(minutes=self.minutes_between * time_index)
 
     def seconds(self) -> NDArray[np.float64]:
-        """Times of a record's samples in seconds from its first, shape (n_samples,)."""
+        """Return the times of a record's samples in seconds from its first, shape (n_samples,)."""
         return np.arange(self.n_samples) / self.sample_rate_hz
 
     def random(self, stream: Stream, *keys: int) -> np.random.Generator:
         """Return the generator of one named stream, such as the noise of one unit, sensor and minute.
 
-        Every record draws from streams of its own, so that any record can be made without the others.
+        Every record draws from its own streams, so that any record can be generated without the others.
         """
         return np.random.default_rng(np.random.SeedSequence((self.seed, stream, *keys)))
 
 
 def epoch_minute(moment: datetime) -> int:
-    """Whole minutes since 1970: the key of a time in the random streams, the same whatever the first day."""
+    """Return whole minutes since 1970: the key of a time in the random streams, independent of the first day."""
     return int(moment.timestamp()) // 60

@@ -1,4 +1,4 @@
-"""The machines: what stays the same of a transformer from record to record."""
+"""The machines: properties of a transformer that are constant from record to record."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ MAINS_ORDER = np.arange(1, N_MAINS_ORDERS + 1)
 
 @dataclass(frozen=True, eq=False)
 class Transformer:
-    """What stays the same from record to record; the first axis of every array is the sensor.
+    """Properties of a unit that are constant from record to record.
+
+    The first axis of every array but `tap_modes_hz` is the sensor.
 
     Attributes:
         core: Phasors of the core's vibration at rated voltage, orders 1.. of the mains on the second axis.
         winding: Phasors of the winding's vibration at rated current, likewise.
-        coupling: How strongly a sensor feels what happens inside the tank, about 1.
+        coupling: Coupling of a sensor to vibration inside the tank, about 1.
         gain: Sensitivity of a sensor, about 1.
         noise_shape: Spectrum magnitude of the broadband noise, on the rfft's bins; mean square 1.
-        fan_shape: The same of the fans' band noise.
+        fan_shape: Spectrum magnitude of the fans' band noise, likewise.
         fan_tones: Amplitudes of the fans' blade tone and its harmonics.
         fan_hz: Blade-passing frequency of the fans.
         fan_on_celsius: Oil temperature above which the fans run.
         tap_modes_hz: Frequencies at which the tank rings when the tap changer strikes, shape (3,).
         load_level: Factor on the daily load curve.
-        load_delay_hours: How much later than elsewhere the daily load curve runs.
+        load_delay_hours: Delay of the unit's daily load curve.
     """
 
     core: Complex
@@ -56,7 +58,7 @@ class Transformer:
 
 @lru_cache(maxsize=32)
 def transformer(spec: FleetSpec, unit: int) -> Transformer:
-    """Build one unit of the fleet; it depends on the seed and the numbers of the unit and its sensors only."""
+    """Build one unit of the fleet; its draws depend only on the seed and the numbers of the unit and its sensors."""
     rng = spec.random(Stream.UNIT, unit)
     sensors = [spec.random(Stream.SENSOR, unit, sensor) for sensor in range(spec.sensors_per_unit)]
     phasors = [_phasors(sensor_rng) for sensor_rng in sensors]
@@ -81,9 +83,9 @@ def transformer(spec: FleetSpec, unit: int) -> Transformer:
 def _phasors(rng: np.random.Generator) -> tuple[Complex, Complex]:
     """Draw one sensor's mixes of core and winding vibration, each of shape (N_MAINS_ORDERS,).
 
-    Both forces go with the square of a mains quantity, hence the even orders: 100 Hz and its multiples
-    on a 50 Hz grid. The core's magnetostriction is far from linear and reaches above 1 kHz; the winding's
-    force is nearly a pure 100 Hz. The odd orders are what a little remanence and asymmetry leave.
+    Both forces scale with the square of a mains quantity, hence the even orders: 100 Hz and its multiples on a 50 Hz
+    grid. The core's magnetostriction is strongly nonlinear and reaches above 1 kHz; the winding's force is nearly a
+    pure 100 Hz. Slight remanence and asymmetry cause the weak odd orders.
     """
     order, even = MAINS_ORDER, MAINS_ORDER % 2 == 0
     spread = rng.lognormal(0, 0.5, (2, order.size))
@@ -93,7 +95,7 @@ def _phasors(rng: np.random.Generator) -> tuple[Complex, Complex]:
     winding[order > HIGHEST_WINDING_ORDER] = 0
     core[1], winding[1] = CORE_100HZ, WINDING_100HZ
     core_phase, winding_phase = rng.uniform(-np.pi, np.pi, (2, order.size))
-    # The two add up at 100 Hz at every sensor, so that the line does not vanish at some load.
+    # Core and winding add up at 100 Hz at every sensor, so that the line does not vanish, whatever the load.
     winding_phase[1] = core_phase[1] + winding_phase[1] / 3
     return _polar(core, core_phase), _polar(winding, winding_phase)
 
@@ -103,7 +105,7 @@ def _polar(amplitude: NDArray[np.float64], phase: NDArray[np.float64]) -> Comple
 
 
 def _resonant_shape(bins_hz: NDArray[np.float64], rng: np.random.Generator) -> Float:
-    """Magnitude of a floor that falls with frequency, with five resonances of the tank wall."""
+    """Return the magnitude of a noise floor that falls with frequency, with five resonances of the tank wall."""
     shape = 1 / (1 + bins_hz / 800)
     for centre_hz in rng.uniform(150, 3900, 5):
         ratio = bins_hz / centre_hz

@@ -10,32 +10,32 @@ from xfmr.synth.moment import Moment, damped_sine, strike
 from xfmr.synth.spec import FleetSpec, Stream
 from xfmr.synth.transformer import MAINS_ORDER, Float
 
-# The largest number of five decimals below the sensors' range of 1 g.
+# Largest number with five decimals below the sensors' range of 1 g.
 FULL_SCALE = 0.99999
 NOISE_RMS = 0.0008
 FAN_NOISE_RMS = 0.0008
 
 
 def sample_signals(spec: FleetSpec, unit: int, time_index: int, *, fault: Fault | None = None) -> Float:
-    """Vibration of one unit at one time, at all of its sensors.
+    """Return the vibration of one unit at one time, at all of its sensors.
 
-    The core vibrates with the voltage squared and the winding with the load current squared, each with
-    its own mix of mains harmonics at each sensor; to these come noise, fans when the oil is hot, now and
-    then the blows of the tap changer, and the fault. The same call always gives the same signals, and the
-    signals with and without a fault differ by the fault alone.
+    The core vibrates with the voltage squared and the winding with the load current squared, each with its own mix of
+    mains harmonics at each sensor. Added to these are noise, the fans when the oil is hot, an occasional operation of
+    the tap changer, and the fault. The same call always returns the same signals, and the signals with and without a
+    fault differ only by the fault.
 
     Args:
         spec: The fleet.
         unit: Number of the unit, from 0.
         time_index: Number of the time, from 0.
-        fault: What is wrong with the unit or one of its sensors, if anything.
+        fault: Fault of the unit or of one of its sensors, if any.
 
     Returns:
         Shape (sensors_per_unit, n_samples), acceleration in g.
     """
     moment = Moment(spec, unit, time_index)
     machine, point = moment.machine, moment.point
-    # 100 Hz goes with the voltage squared; the higher the order, the more the core's saturation steepens it.
+    # The 100 Hz line scales with the voltage squared; the core's saturation raises the exponent with the order.
     vibration = moment.hum(machine.core * point.voltage**MAINS_ORDER + machine.winding * point.load**2)
     vibration += _noise(moment) + _fan_tones(moment) + _tap_change(moment)
     rng = moment.random(Stream.FAULT)
@@ -49,7 +49,7 @@ def sample_signals(spec: FleetSpec, unit: int, time_index: int, *, fault: Fault 
 
 
 def _noise(moment: Moment) -> Float:
-    """Broadband noise, louder under load, with the fans' band noise: (sensors, n_samples)."""
+    """Return broadband noise, louder under load, with the fans' band noise: (sensors, n_samples)."""
     n_samples = moment.spec.n_samples
     generators = [moment.random(Stream.NOISE, sensor) for sensor in range(moment.spec.sensors_per_unit)]
     white = np.stack([rng.standard_normal(n_samples, dtype=np.float32) for rng in generators])
@@ -60,7 +60,7 @@ def _noise(moment: Moment) -> Float:
 
 
 def _weather(moment: Moment) -> Float:
-    """Wind, rain and traffic: the noise's level and tilt at this time, as a factor on each rfft bin."""
+    """Return the level and tilt of the noise (wind, rain, traffic) at this time, as a factor on each rfft bin."""
     rng = moment.random(Stream.WEATHER)
     bins_hz = np.fft.rfftfreq(moment.spec.n_samples, 1 / moment.spec.sample_rate_hz)
     level, tilt = rng.normal(0, (0.12, 0.1))
@@ -69,7 +69,7 @@ def _weather(moment: Moment) -> Float:
 
 
 def _fan_tones(moment: Moment) -> Float:
-    """Blade tone of the fans and its harmonics: (sensors, n_samples), or (1, 1) zero when they rest."""
+    """Return the fans' blade tone and its harmonics: (sensors, n_samples), or a (1, 1) zero if the fans are off."""
     if not moment.point.fans_on:
         return np.zeros((1, 1), dtype=np.float32)
     rng = moment.random(Stream.FANS)
@@ -82,7 +82,7 @@ def _fan_tones(moment: Moment) -> Float:
 
 
 def _tap_change(moment: Moment) -> Float:
-    """Three blows of the tap changer: (sensors, n_samples), or (1, 1) zero when it does not move."""
+    """Return three blows of the tap changer: (sensors, n_samples), or a (1, 1) zero if it does not operate."""
     if not moment.point.tap_changes:
         return np.zeros((1, 1), dtype=np.float32)
     rng = moment.random(Stream.TAP_CHANGE)

@@ -1,4 +1,4 @@
-"""A synthetic fleet on disk: the archive, and the truth beside it."""
+"""A synthetic fleet on disk: the archive, and the ground truth beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LABEL_COLUMNS = ("sensor_id", "data_time", "label", "severity", "unit")
 
 @dataclass(frozen=True)
 class FleetSummary:
-    """What `write_fleet` wrote: where, and how many files, records and records with a fault."""
+    """Paths that `write_fleet` wrote, and the numbers of files, records and records with a fault."""
 
     archive: Path
     labels: Path
@@ -35,18 +35,18 @@ class FleetSummary:
 
 
 def write_fleet(spec: FleetSpec, folder: Path) -> FleetSummary:
-    """Write a fleet's archive and, beside it, the truth about every record.
+    """Write a fleet's archive and, beside it, the ground truth of every record.
 
-    Files are `archive/UNIT/DATE/UNIT_TIME.jsonl`, each with several times of all sensors of one unit,
-    about 9 records. `labels.csv` has the columns `sensor_id, data_time, label, severity, unit`; the label
-    is `normal` or a fault type, and the severity of what is normal is 0.
+    Files are `archive/UNIT/DATE/UNIT_TIME.jsonl`. Each holds several moments of one unit, about 9 records.
+    `labels.csv` has the columns `sensor_id, data_time, label, severity, unit`. The label is `normal` or a fault type,
+    and the severity of a normal record is 0.
 
     Args:
         spec: The fleet.
-        folder: Where to write; made when missing.
+        folder: Output folder; created if missing.
 
     Raises:
-        FileExistsError: If the folder already holds an archive; two fleets in one would be neither.
+        FileExistsError: If the folder already holds an archive; two fleets must not be mixed.
     """
     archive, labels = folder / "archive", folder / "labels.csv"
     archive.mkdir(parents=True)
@@ -63,9 +63,9 @@ def write_fleet(spec: FleetSpec, folder: Path) -> FleetSummary:
 
 
 def format_signal(signal: Float) -> str:
-    """Write samples as the archive does: five decimals, comma-separated, no minus before zero.
+    """Format a signal as the archive does: five decimals, comma-separated, no minus before zero.
 
-    Ten times as fast as formatting each sample: their texts are looked up in a table.
+    The text of each sample is looked up in a table, which is ten times as fast as formatting it.
 
     Args:
         signal: Shape (n,), within +-`FULL_SCALE`.
@@ -77,20 +77,20 @@ def format_signal(signal: Float) -> str:
         raise ValueError(f"signal must lie within +-{FULL_SCALE}")
     table = _sample_texts()
     steps = np.rint(signal.astype(np.float64) * 10**DECIMALS).astype(np.int64)
-    # NumPy pads the shorter texts with zero bytes; taking these out closes the gaps.
+    # NumPy pads the shorter texts with zero bytes, which are removed here.
     padded: bytes = table[steps + table.size // 2].tobytes()
     return padded.translate(None, b"\0").decode("ascii")[:-1]
 
 
 @cache
 def _sample_texts() -> NDArray[np.bytes_]:
-    """Text and comma of every sample there can be, from -full scale to +full scale."""
+    """Return the text of every possible sample, with a comma, from -full scale to +full scale."""
     highest = round(FULL_SCALE * 10**DECIMALS)
     return np.array([b"%.*f," % (DECIMALS, step / 10**DECIMALS) for step in range(-highest, highest + 1)])
 
 
 def _write_unit(spec: FleetSpec, unit: int, episode: Episode | None, archive: Path) -> int:
-    """Write one unit's files; return their number."""
+    """Write one unit's files and return their number."""
     times_per_file = max(1, RECORDS_PER_FILE // spec.sensors_per_unit)
     starts = range(0, spec.n_times, times_per_file)
     for start in starts:
@@ -116,13 +116,13 @@ def _json_lines(spec: FleetSpec, unit: int, time_index: int, episode: Episode | 
 
 
 def _truth(spec: FleetSpec, unit: int, episode: Episode | None) -> Iterator[tuple[str, ...]]:
-    """Rows of the label table for one unit, in the order of its records."""
+    """Yield the rows of the label table for one unit, in the order of its records."""
     for time_index in range(spec.n_times):
         fault = episode.fault(time_index) if episode else None
         moment = _iso(spec.recorded_at(time_index))
         for sensor in range(spec.sensors_per_unit):
-            found = fault if fault and fault.affects(sensor) else None
-            label, severity = (found.fault_type, found.severity) if found else (NORMAL, 0.0)
+            shown = fault if fault and fault.affects(sensor) else None
+            label, severity = (shown.fault_type, shown.severity) if shown else (NORMAL, 0.0)
             yield spec.sensor_id(unit, sensor), moment, label, f"{severity:.3f}", spec.unit_name(unit)
 
 
