@@ -1,4 +1,4 @@
-"""Ray as the jobs use it: a local cluster or the one at ``RAY_ADDRESS``, and maps over groups."""
+"""Ray for the jobs: a local cluster or the one at ``RAY_ADDRESS``, and maps over groups."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ GroupFunction = Callable[[str], pa.Table]
 
 @contextmanager
 def cluster() -> Iterator[None]:
-    """Connect to the cluster at ``RAY_ADDRESS`` or start a local one, and leave it at the end.
+    """Connect to the cluster at ``RAY_ADDRESS`` or start a local one, and disconnect at the end.
 
-    A cluster that the caller already connected to is used and left as it is. Ray's own messages go to its log files.
+    If the caller is already connected to a cluster, use that one and stay connected. Ray's own messages go to its log
+    files.
     """
     if ray.is_initialized():
         yield
@@ -33,7 +34,7 @@ def cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if "RAY_ADDRESS" not in os.environ:
-        # Left to itself, Ray joins whatever cluster was started on this machine last, by whomever.
+        # By default, Ray joins the cluster that any user started last on this machine.
         options |= {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
     try:
         context: Any = ray.init(**options)
@@ -41,7 +42,7 @@ def cluster() -> Iterator[None]:
         raise XfmrError(f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}: {error}") from error
     quieten()
     try:
-        with _native_words_to(Path(context.address_info["session_dir"]) / "logs" / "xfmr-driver.err"):
+        with _native_stderr_to(Path(context.address_info["session_dir"]) / "logs" / "xfmr-driver.err"):
             yield
     finally:
         ray.shutdown()
@@ -49,17 +50,17 @@ def cluster() -> Iterator[None]:
 
 @contextmanager
 def cluster_if_named() -> Iterator[None]:
-    """Connect to the cluster at ``RAY_ADDRESS``, where it is set; no local one is started."""
+    """Connect to the cluster at ``RAY_ADDRESS`` if it is set; never start a local one."""
     with cluster() if "RAY_ADDRESS" in os.environ else nullcontext():
         yield
 
 
 @contextmanager
-def _native_words_to(log: Path) -> Iterator[None]:
-    """Send what native code writes to standard error to a file; Python's own words still reach the console.
+def _native_stderr_to(log: Path) -> Iterator[None]:
+    """Redirect native code's standard error to a file; Python's own output still reaches the console.
 
-    Ray's core prints there, past all logging, errors of its own that mean nothing to the user and cut the live line.
-    Should it bring the process down, the fault handler says so on the console.
+    Ray's core bypasses logging and prints errors of its own there, which mean nothing to the user and break the
+    progress line. If it crashes the process, the fault handler reports this on the console.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -77,7 +78,7 @@ def _native_words_to(log: Path) -> Iterator[None]:
 
 
 def quieten() -> None:
-    """Keep Ray's libraries off the console: their words stay in the files of Ray's log folder."""
+    """Keep the messages of Ray's libraries off the console; they stay in Ray's log files."""
     import ray.data
     import ray.train
 
@@ -101,7 +102,7 @@ def n_gpus() -> int:
 
 
 def has_more_nodes() -> bool:
-    """Say whether the cluster that is connected to has more nodes than this one; without one, there are none."""
+    """Return whether the connected cluster has more than one node; False if not connected."""
     return ray.is_initialized() and sum(bool(node["Alive"]) for node in ray.nodes()) > 1
 
 
@@ -112,21 +113,21 @@ def map_groups(
     constructor_args: tuple[Any, ...] = (),
     share_gpus: bool = False,
 ) -> Iterator[pa.Table]:
-    """Apply a function to each item on the cluster and yield its tables as they come, in any order.
+    """Apply a function to each item on the cluster and yield its tables as they arrive, in any order.
 
-    One actor a CPU does the work; there are more of them when the cluster grows. Each is sent its next item before it
-    has finished the last: between Ray Data's tasks a core waits 0.17 s for the driver, where an item takes 2 s of it
-    (Ray 2.60, two cores).
+    There is one actor per CPU; more are started when the cluster grows. Each actor is sent its next item before it
+    has finished the current one: otherwise a core waits 0.17 s for the driver between items of 2 s (Ray 2.60, two
+    cores).
 
     Args:
-        function: Takes one item, gives one table of the same schema for all. A class is made once in each actor, from
-            ``constructor_args``, and its instance is called.
-        items: What to work on, such as group names.
+        function: Takes one item and returns one table; all tables have the same schema. A class is instantiated once
+            per actor, with ``constructor_args``, and its instance is called.
+        items: Items to work on, such as group names.
         constructor_args: Arguments of the class.
-        share_gpus: Whether all that run at a time share the GPUs, where there are any and CuPy to use them.
+        share_gpus: Whether the running actors share the GPUs, if the cluster has any and CuPy is installed.
 
     Raises:
-        XfmrError: That the function raised, or where a worker was lost and could not be replaced.
+        XfmrError: If the function raised one, or a worker was lost and could not be replaced.
     """
     source: ray.data.Dataset = ray.data.from_items([{"item": item} for item in items], override_num_blocks=len(items))
     pool = ray.data.ActorPoolStrategy(min_size=min(n_cpus(), len(items)), max_size=len(items))
@@ -141,7 +142,7 @@ def map_groups(
 
 
 class _Worker:
-    """An actor's own copy of the function given to :func:`map_groups`, or instance of the class."""
+    """An actor's copy of the function given to :func:`map_groups`, or its instance of the class."""
 
     def __init__(self, function: GroupFunction | type[Any], args: tuple[Any, ...]) -> None:
         self._function: GroupFunction = function(*args) if isinstance(function, type) else function
@@ -151,7 +152,7 @@ class _Worker:
 
 
 def user_error(error: BaseException | None) -> XfmrError | None:
-    """Find the XfmrError that a worker raised below Ray's wrappers."""
+    """Return the XfmrError that Ray's exceptions wrap, or None if there is none."""
     while error is not None:
         if isinstance(error, XfmrError):
             return XfmrError(str(getattr(error, "cause", error)).partition("\n")[0])
@@ -161,7 +162,7 @@ def user_error(error: BaseException | None) -> XfmrError | None:
 
 
 def _lost_worker(error: BaseException) -> XfmrError | None:
-    """Say in one line that a worker died, where that is what happened and not an error in the work itself."""
+    """Return a one-line error if a worker died, or None if the work itself failed."""
     if isinstance(error, RayError) and not isinstance(error, RayTaskError):
         return XfmrError(f"a worker was lost ({type(error).__name__}): run the same command again to go on")
     return None

@@ -2,7 +2,7 @@
 
 
 class XfmrError(Exception):
-    """Something the user can mend: one line that names what is wrong and the remedy.
+    """An error that the user can fix. Its message is one line that names the problem and the remedy.
 
     Jobs print it as ``error: ...`` and exit with status 2; any other exception is a bug.
     """

@@ -1,4 +1,4 @@
-"""One live line for a long step: how far, how fast, how long to go."""
+"""A progress line for a long step: how far, how fast, time left."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-# A terminal shows the line live; a log file or a job's output gets a line at most this often.
+# A terminal shows the line live. A log file or a job's output gets a new line at most this often.
 _LOG_INTERVAL_S = 10.0
 
 
 def progress(*, label: str, unit: str, total: int | None = None) -> tqdm[Any]:
     """Return a progress line on standard error, to be updated by counts of ``unit``; bytes (``B``) are scaled.
 
-    Without a ``total`` it only counts, and a count that takes no second is not shown.
+    Without a ``total`` it only counts, and it is not shown in the first second.
     """
     live = sys.stderr.isatty()
     return tqdm(
