@@ -14,14 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.decomposition import PCA
-from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
-from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
-from sklearn.svm import OneClassSVM
+from sklearn.neighbors import NearestNeighbors
 
 from bench.ours import fit_images, fit_ours
 from xfmr import features
+from xfmr.evaluation import baselines
 from xfmr.normal import Rows, Standardiser
 from xfmr.records import Record, read_records, record_id
 from xfmr.schema import fixed_size_column, to_numpy
@@ -30,12 +28,13 @@ from xfmr.views.views import View, spectra
 
 RATE_HZ = 8192.0
 SEEDS = (0, 1, 2)
+BASELINE_SEED = 0
 COLUMNS = [*HARMONIC_COLUMNS, "cwt", "stft"]
 
 Scores = np.ndarray
 Score = Callable[[pa.Table], Scores]
 Fit = Callable[[pa.Table], Score]
-Values = Callable[[pa.Table], np.ndarray]
+ReadView = Callable[[pa.Table], np.ndarray]
 Archive = tuple[np.ndarray, pd.DataFrame]
 
 
@@ -60,16 +59,16 @@ def table_of(signals: np.ndarray, rows: pd.DataFrame) -> pa.Table:
     return identity
 
 
-def plain(fit: Callable[[np.ndarray], Callable[[np.ndarray], Scores]], values: Values = spectra) -> Fit:
-    """Make a detector that is fitted to standardised values, by default log spectra, of the history as it is."""
+def detector_on(fit: baselines.Fit, read_view: ReadView = spectra) -> Fit:
+    """Make a detector of standardised values, by default log spectra; it is fitted to the history as it is."""
 
-    def fitted(past: pa.Table) -> Score:
-        seen, rows = values(past), Rows.of(past)
+    def fit_table(past: pa.Table) -> Score:
+        seen, rows = read_view(past), Rows.of(past)
         standardiser = Standardiser.fit(seen, rows)
-        score = fit(standardiser.apply(seen, rows))
-        return lambda new: score(standardiser.apply(values(new), Rows.of(new)))
+        score = fit(standardiser.apply(seen, rows), BASELINE_SEED)
+        return lambda new: score(standardiser.apply(read_view(new), Rows.of(new)))
 
-    return fitted
+    return fit_table
 
 
 def zerone(table: pa.Table) -> np.ndarray:
@@ -82,46 +81,17 @@ def log_zerone(table: pa.Table) -> np.ndarray:
     return View("zerone", 224, "log").read(table)
 
 
-def pca_error(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
-    """Score by what 32 principal components leave over."""
-    pca = PCA(n_components=min(32, len(history) - 1), random_state=0).fit(history)
-    return lambda x: np.square(x - pca.inverse_transform(pca.transform(x))).sum(axis=1)
-
-
-def nearest(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
-    """Score by the density around a record as LOF measures it."""
-    lof = LocalOutlierFactor(n_neighbors=5, novelty=True).fit(history)
-    return lambda x: -lof.score_samples(x)
-
-
-def five_nearest(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
-    """Score by the mean distance to five neighbours."""
-    neighbours = NearestNeighbors(n_neighbors=5).fit(history)
+def five_nearest(values: baselines.Values, seed: int) -> baselines.Scorer:
+    """Score by the mean distance to the five nearest records of the history."""
+    neighbours = NearestNeighbors(n_neighbors=5).fit(values)
     return lambda x: neighbours.kneighbors(x)[0].mean(axis=1)
 
 
-def support(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
-    """Score by the distance from a one-class SVM's boundary."""
-    svm = OneClassSVM(nu=0.05, gamma="scale").fit(history)
-    return lambda x: -svm.score_samples(x)
-
-
-def forest(history: np.ndarray) -> Callable[[np.ndarray], Scores]:
-    """Score by how soon random cuts isolate a record."""
-    trees = IsolationForest(random_state=0).fit(history)
-    return lambda x: -trees.score_samples(x)
-
-
-PLAIN = {
-    "isolation forest": plain(forest),
-    "one-class SVM": plain(support),
-    "LOF": plain(nearest),
-    "PCA error": plain(pca_error),
-}
-PLAIN_ON_ZERONE = {
-    "isolation forest on Zerone": plain(forest, zerone),
-    "one-class SVM on Zerone": plain(support, zerone),
-    "five neighbours on log Zerone": plain(five_nearest, log_zerone),
+ON_SPECTRA = {name: detector_on(fit) for name, fit in baselines.BASELINES.items()}
+ON_ZERONE = {
+    "isolation forest on Zerone": detector_on(baselines.isolation_forest, zerone),
+    "one-class SVM on Zerone": detector_on(baselines.one_class_svm, zerone),
+    "five neighbours on log Zerone": detector_on(five_nearest, log_zerone),
 }
 
 
@@ -161,7 +131,7 @@ def main(folder: Path) -> None:
     for seed in SEEDS:
         for history, tests in conditions(past, new, was_faulty, faulty, seed):
             known, unseen = table_of(*history), {name: table_of(*test) for name, test in tests.items()}
-            detectors: dict[str, Score] = {name: fit(known) for name, fit in (PLAIN | PLAIN_ON_ZERONE).items()}
+            detectors: dict[str, Score] = {name: fit(known) for name, fit in (ON_SPECTRA | ON_ZERONE).items()}
             ours = fit_ours(known, rate_hz=RATE_HZ, seed=seed)
             if seed == SEEDS[0] and "as given" in unseen:
                 ours |= fit_images(known, "log", size=64, epochs=10) | fit_images(known, "minmax", size=64, epochs=10)

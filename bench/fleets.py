@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.metrics import roc_auc_score
 
-from bench.detect import PLAIN, Archive, table_of
+from bench.detect import ON_SPECTRA, Archive, table_of
 from bench.ours import fit_bank_alone
 from xfmr.detectors.bank import BankDetector
 from xfmr.detectors.calibration import Calibration
@@ -83,7 +83,7 @@ def scored(bank: BankDetector, past: pa.Table, new: pa.Table) -> Iterator[tuple[
     yield "bank", forgiven(bank, new)
     yield "bank, knocks counted as they are", forgiven(replace(bank, knocks=NO_KNOCK), new)
     yield "bank, all hours alike", alike(bank).score(new)
-    yield from ((name, fit(past)(new)) for name, fit in PLAIN.items())
+    yield from ((name, fit(past)(new)) for name, fit in ON_SPECTRA.items())
 
 
 def forgiven(bank: BankDetector, table: pa.Table) -> np.ndarray:

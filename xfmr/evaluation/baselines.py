@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -33,35 +34,43 @@ _EXPLAINED_VARIANCE = 0.9
 
 Values = NDArray[np.float32]
 Scorer = Callable[[Values], NDArray[np.float64]]
+Fit = Callable[[Values, int], Scorer]
+"""Fit a detector to standardised values, shape (n, width), with a seed. A higher score is more abnormal."""
 
 
-def _isolation_forest(values: Values, seed: int) -> Scorer:
+def isolation_forest(values: Values, seed: int) -> Scorer:
+    """Score by how few random cuts isolate a record."""
     forest = IsolationForest(random_state=seed).fit(values)
     return lambda x: -forest.score_samples(x)
 
 
-def _one_class_svm(values: Values, seed: int) -> Scorer:
+def one_class_svm(values: Values, seed: int) -> Scorer:
+    """Score by the distance outside the boundary of a one-class SVM: RBF kernel, nu = 0.05."""
     svm = OneClassSVM(nu=0.05, gamma="scale").fit(values)
     return lambda x: -svm.score_samples(x)
 
 
-def _local_outlier_factor(values: Values, seed: int) -> Scorer:
-    factor = LocalOutlierFactor(n_neighbors=min(_NEIGHBOURS, len(values) - 1), novelty=True).fit(values)
-    return lambda x: -factor.score_samples(x)
+def local_outlier_factor(values: Values, seed: int) -> Scorer:
+    """Score by the local outlier factor of 20 neighbours, or of all if there are fewer."""
+    lof = LocalOutlierFactor(n_neighbors=min(_NEIGHBOURS, len(values) - 1), novelty=True).fit(values)
+    return lambda x: -lof.score_samples(x)
 
 
-def _pca_error(values: Values, seed: int) -> Scorer:
-    """Score by the mean square of what the principal components of 90 % of the variance leave over."""
+def pca_error(values: Values, seed: int) -> Scorer:
+    """Score by the mean squared error of a PCA reconstruction that keeps 90 % of the variance."""
     pca = PCA(_EXPLAINED_VARIANCE, svd_solver="covariance_eigh").fit(values)
     return lambda x: np.square(x - pca.inverse_transform(pca.transform(x))).mean(axis=1, dtype=np.float64)
 
 
-BASELINES: dict[str, Callable[[Values, int], Scorer]] = {
-    "isolation forest": _isolation_forest,
-    "one-class SVM": _one_class_svm,
-    "LOF": _local_outlier_factor,
-    "PCA error": _pca_error,
-}
+BASELINES: Mapping[str, Fit] = MappingProxyType(
+    {
+        "isolation forest": isolation_forest,
+        "one-class SVM": one_class_svm,
+        "LOF": local_outlier_factor,
+        "PCA error": pca_error,
+    }
+)
+"""The plain detectors by name, for jobs.evaluate and bench alike."""
 
 
 class Baselines:
@@ -117,7 +126,7 @@ class Baselines:
         return {name: Verdicts(score, score >= self.thresholds[name].upper) for name, score in scores.items()}
 
 
-def held_out_scores(fit: Callable[[Values, int], Scorer], values: Values, seed: int) -> NDArray[np.float64]:
+def held_out_scores(fit: Fit, values: Values, seed: int) -> NDArray[np.float64]:
     """Score each fifth of the history by a detector fitted on the rest."""
     scores = np.empty(len(values))
     folds = KFold(min(_FOLDS, len(values)), shuffle=True, random_state=seed)
