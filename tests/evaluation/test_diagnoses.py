@@ -1,4 +1,4 @@
-"""What is judged: files that are read or refused, the join with labels, fault types."""
+"""Diagnosis files that are read or rejected, the join with labels, and fault types."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import pytest
 from archives import time_at
 
 from xfmr.errors import XfmrError
-from xfmr.evaluation import fault_type_quality, judge_against, read_diagnoses
+from xfmr.evaluation import fault_type_quality, join_labels, read_diagnoses
 
 TIME = "2024-03-01T08:00:00.000000Z"
 ROW = {"fleet": "", "sensor_id": "a", "data_time": TIME, "record_id": -(2**62) + 1, "score": 0.5}
@@ -22,14 +22,14 @@ def named(*rows: tuple[int, str, str | None]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["record_id", "label", "fault_type"])
 
 
-def test_fault_types_are_judged_on_records_that_were_not_trained_on() -> None:
+def test_fault_types_are_compared_on_records_that_were_not_trained_on() -> None:
     table = named((1, "worn", "worn"), (2, "worn", "normal"), (3, "normal", "normal"), (4, "normal", "normal"))
     assert fault_type_quality(table, np.array([1, 4])) == {"records": 2, "macro_f1": 1 / 3, "accuracy": 0.5}
     assert fault_type_quality(table, np.array([2])) == {"records": 3, "macro_f1": 1.0, "accuracy": 1.0}
     assert fault_type_quality(table, np.array([1, 2, 3, 4])) == {"records": 0}
 
 
-def test_without_fault_types_there_is_nothing_to_judge() -> None:
+def test_without_fault_types_there_is_no_quality() -> None:
     assert fault_type_quality(named((1, "worn", None)), np.array([])) is None
     assert fault_type_quality(pd.DataFrame({"record_id": [1], "label": ["worn"]}), np.array([])) is None
 
@@ -40,10 +40,10 @@ def test_scores_and_labels_meet_on_fleet_sensor_and_time() -> None:
     labels = pd.DataFrame(
         {"fleet": "n", "sensor_id": "a", "data_time": times, "unit": "", "label": ["worn", "normal"]}
     )
-    judged = judge_against(scores, labels)
-    assert judged[["fleet", "score", "label", "fault"]].values.tolist() == [["n", 2.0, "worn", True]]
+    records = join_labels(scores, labels)
+    assert records[["fleet", "score", "label", "fault"]].values.tolist() == [["n", 2.0, "worn", True]]
     with pytest.raises(XfmrError, match=r"^no scored record is labelled: compare"):
-        judge_against(scores, labels.assign(sensor_id="b"))
+        join_labels(scores, labels.assign(sensor_id="b"))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def without(*names: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
+    ("rows", "expected"),
     [
         ([ROW, '{"sensor_id": '], "is neither Parquet nor JSONL"),
         (["sensor_id,data_time,score,pseudo_label"], "is neither Parquet nor JSONL"),
@@ -94,19 +94,19 @@ def without(*names: str) -> dict[str, Any]:
         ([ROW, ROW | {"record_id": "first"}], "1 rows without a usable record_id"),
     ],
 )
-def test_a_file_that_diagnose_did_not_write(file: Callable[..., str], rows: list[Any], words: str) -> None:
+def test_a_file_that_diagnose_did_not_write(file: Callable[..., str], rows: list[Any], expected: str) -> None:
     with pytest.raises(XfmrError) as error:
         read_diagnoses(file(*rows))
     message = str(error.value)
     assert "\n" not in message
     assert "new.jsonl" in message
-    assert words in message
+    assert expected in message
 
 
 def test_a_sensor_called_by_a_number_is_still_a_name(file: Callable[..., str]) -> None:
     labels = pd.DataFrame([{**ROW, "sensor_id": "7", "label": "worn"}])[["fleet", "sensor_id", "data_time", "label"]]
     labels["data_time"] = pd.to_datetime(labels["data_time"], utc=True)
-    assert judge_against(read_diagnoses(file(ROW | {"sensor_id": 7})), labels)["label"].tolist() == ["worn"]
+    assert join_labels(read_diagnoses(file(ROW | {"sensor_id": 7})), labels)["label"].tolist() == ["worn"]
 
 
 def test_a_file_that_is_not_there_or_no_parquet(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The figures: their lines, their counts and what they say of them."""
+"""Lines, counts and legends of the figures."""
 
 import numpy as np
 import pytest
@@ -54,17 +54,19 @@ def test_scores_without_spread_or_below_zero_can_be_drawn(scores: np.ndarray) ->
 
 
 def straight(height: float) -> Curve:
-    """Make a curve that reaches a recall at once and goes straight up to 1 from there."""
+    """Make a curve that starts at a recall and rises in a straight line to 1."""
     return Curve([2.0, 1.0], [height, 1.0], [0.0, 1.0], [1.0, 0.5])
 
 
-def in_use(recall: float | None, precision: float | None) -> Quality:
+def quality_at(recall: float | None, precision: float | None) -> Quality:
     return Quality(10, 5, 10, 0.8, 0.8, precision, recall, 0.5, 0.25, {})
 
 
 def test_curves_of_all_detectors_and_the_thresholds_in_use(drawn: list[Figure]) -> None:
     image = detection_curves(
-        {"ours": straight(0.9), "LOF": straight(0.5)}, {"ours": in_use(0.9, 0.75), "LOF": in_use(0.0, None)}, {}
+        {"ours": straight(0.9), "LOF": straight(0.5)},
+        {"ours": quality_at(0.9, 0.75), "LOF": quality_at(0.0, None)},
+        {},
     )
     assert image.startswith(b"\x89PNG")
     roc, precision_recall = drawn[0].axes

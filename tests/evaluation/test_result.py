@@ -1,4 +1,4 @@
-"""Detectors beside each other: in the file and on the console."""
+"""Comparison of detectors, in the file and on the console."""
 
 import json
 
@@ -9,13 +9,13 @@ from archives import time_at
 
 from xfmr.evaluation import (
     Assessment,
+    Predictions,
     Result,
     Truth,
-    Verdicts,
     assess,
+    auc_differences,
     group_curves,
     group_table,
-    leads,
     overall_table,
 )
 
@@ -40,23 +40,25 @@ def truth() -> Truth:
 
 
 @pytest.fixture(scope="module")
-def verdicts(truth: Truth) -> dict[str, Verdicts]:
+def predictions(truth: Truth) -> dict[str, Predictions]:
     good, poor = (4 * truth.fault + NOISE, truth.fault + NOISE)
-    return {name: Verdicts(score, score > 2) for name, score in {"xfmr": good, "PCA error": poor}.items()}
+    return {name: Predictions(score, score > 2) for name, score in {"xfmr": good, "PCA error": poor}.items()}
 
 
 @pytest.fixture(scope="module")
-def found(truth: Truth, verdicts: dict[str, Verdicts]) -> dict[str, Assessment]:
-    return {name: assess(truth, said) for name, said in verdicts.items()}
+def assessments(truth: Truth, predictions: dict[str, Predictions]) -> dict[str, Assessment]:
+    return {name: assess(truth, predicted) for name, predicted in predictions.items()}
 
 
 @pytest.fixture(scope="module")
-def result(truth: Truth, verdicts: dict[str, Verdicts], found: dict[str, Assessment]) -> Result:
-    return Result(truth, found, group_curves(truth, verdicts["xfmr"]), {"in_history": 3, "fault_types": None})
+def result(truth: Truth, predictions: dict[str, Predictions], assessments: dict[str, Assessment]) -> Result:
+    return Result(
+        truth, assessments, group_curves(truth, predictions["xfmr"]), {"in_history": 3, "fault_types": None}
+    )
 
 
-def test_a_detector_is_judged_over_all_records_by_group_and_by_unit(found: dict[str, Assessment]) -> None:
-    ours = found["xfmr"]
+def test_a_detector_is_assessed_over_all_records_by_group_and_by_unit(assessments: dict[str, Assessment]) -> None:
+    ours = assessments["xfmr"]
     assert (ours.overall.records, ours.overall.faults, ours.overall.samples) == (240, 32, 120)
     assert {grouping: len(groups) for grouping, groups in ours.groups.items()} == {"sensor_id": 8, "load": 2}
     low, high = ours.groups["load"]["low"], ours.groups["load"]["high"]
@@ -67,29 +69,33 @@ def test_a_detector_is_judged_over_all_records_by_group_and_by_unit(found: dict[
 
 
 def test_the_same_seed_gives_the_same_figures(
-    truth: Truth, verdicts: dict[str, Verdicts], found: dict[str, Assessment]
+    truth: Truth, predictions: dict[str, Predictions], assessments: dict[str, Assessment]
 ) -> None:
-    again = assess(Truth(truth.records, resamples=100, seed=0), verdicts["xfmr"])
-    assert (again.overall, again.groups) == (found["xfmr"].overall, found["xfmr"].groups)
-    other = assess(Truth(truth.records, resamples=100, seed=1), verdicts["xfmr"])
-    assert other.overall.auc == found["xfmr"].overall.auc
-    assert other.overall.intervals != found["xfmr"].overall.intervals
+    again = assess(Truth(truth.records, resamples=100, seed=0), predictions["xfmr"])
+    assert (again.overall, again.groups) == (assessments["xfmr"].overall, assessments["xfmr"].groups)
+    other = assess(Truth(truth.records, resamples=100, seed=1), predictions["xfmr"])
+    assert other.overall.auc == assessments["xfmr"].overall.auc
+    assert other.overall.intervals != assessments["xfmr"].overall.intervals
 
 
-def test_a_lead_is_surer_than_the_two_detectors(found: dict[str, Assessment]) -> None:
-    """Both are wrong on the same records, so that much of what the draws change is the same for both."""
-    lead = leads(found)["PCA error"]
-    assert lead["auc"] == pytest.approx(found["xfmr"].overall.auc - found["PCA error"].overall.auc)
+def test_a_paired_difference_has_a_narrower_interval(assessments: dict[str, Assessment]) -> None:
+    """Both are wrong on the same records, so the draws change both AUCs in much the same way."""
+    lead = auc_differences(assessments)["PCA error"]
+    assert lead["auc"] == pytest.approx(assessments["xfmr"].overall.auc - assessments["PCA error"].overall.auc)
     low, high = lead["interval"]
     assert 0 < low < lead["auc"] < high
-    assert high - low < sum(np.ptp(judged.overall.intervals["auc"]) for judged in found.values())
-    assert leads({"a": found["xfmr"], "b": found["xfmr"]}) == {"b": {"auc": 0.0, "interval": (0.0, 0.0)}}
+    assert high - low < sum(np.ptp(each.overall.intervals["auc"]) for each in assessments.values())
+    assert auc_differences({"a": assessments["xfmr"], "b": assessments["xfmr"]}) == {
+        "b": {"auc": 0.0, "interval": (0.0, 0.0)}
+    }
 
 
-def test_only_groups_with_faults_and_normal_records_have_curves(truth: Truth, verdicts: dict[str, Verdicts]) -> None:
+def test_only_groups_with_faults_and_normal_records_have_curves(
+    truth: Truth, predictions: dict[str, Predictions]
+) -> None:
     some = truth.records[truth.records["fault"] | (truth.records["unit"] != "u3")].reset_index(drop=True)
     kept = Truth(some, resamples=100, seed=0)
-    curves = group_curves(kept, Verdicts(np.arange(len(some)), np.zeros(len(some), bool)))
+    curves = group_curves(kept, Predictions(np.arange(len(some)), np.zeros(len(some), bool)))
     assert set(curves["sensor_id"]) == {f"u{unit}-{sensor}" for unit in range(3) for sensor in "ab"}
     assert list(curves["load"]) == ["high", "low"]
 
@@ -121,12 +127,12 @@ def test_the_console(result: Result) -> None:
     ]
 
 
-def test_the_console_tells_what_is_missing(truth: Truth, found: dict[str, Assessment]) -> None:
+def test_the_console_tells_what_is_missing(truth: Truth, assessments: dict[str, Assessment]) -> None:
     many = {"condition: note": [f"note {i}" for i in range(240)]}
     lonely = Truth(truth.records.assign(unit="", **many), resamples=100, seed=0)
-    alone = {"xfmr": assess(lonely, Verdicts(NOISE, NOISE > 2))}
-    judged = {"records": 2, "macro_f1": 0.51249, "accuracy": 0.5}
-    notes = Result(lonely, alone, {}, {"fault_types": judged}).text().split("\n\n")[-1].splitlines()
+    alone = {"xfmr": assess(lonely, Predictions(NOISE, NOISE > 2))}
+    fault_types = {"records": 2, "macro_f1": 0.51249, "accuracy": 0.5}
+    notes = Result(lonely, alone, {}, {"fault_types": fault_types}).text().split("\n\n")[-1].splitlines()
     assert notes[1:] == [
         "rank correlation of unit score and fault share, 0 units: "
         "undefined, fewer than 3 units are named in the labels",
@@ -136,8 +142,8 @@ def test_the_console_tells_what_is_missing(truth: Truth, found: dict[str, Assess
     ]
 
 
-def test_a_classifier_that_was_trained_on_all_records_is_not_judged(truth: Truth) -> None:
-    alone = {"xfmr": assess(truth, Verdicts(NOISE, NOISE > 2))}
+def test_a_classifier_trained_on_all_records_has_no_quality(truth: Truth) -> None:
+    alone = {"xfmr": assess(truth, Predictions(NOISE, NOISE > 2))}
     notes = Result(truth, alone, {}, {"fault_types": {"records": 0}}).text().splitlines()
     assert notes[-1] == "fault types: the classifier was trained on all of these records"
 
@@ -145,15 +151,17 @@ def test_a_classifier_that_was_trained_on_all_records_is_not_judged(truth: Truth
 def test_what_is_not_defined_is_a_dash(truth: Truth) -> None:
     normal = truth.records[~truth.records["fault"]].reset_index(drop=True)
     score = np.zeros(len(normal))
-    made = assess(Truth(normal, resamples=100, seed=0), Verdicts(score, score > 1))
-    row = overall_table({"xfmr": made}, leads({"xfmr": made, "other": made})).splitlines()[1]
+    assessment = assess(Truth(normal, resamples=100, seed=0), Predictions(score, score > 1))
+    row = overall_table(
+        {"xfmr": assessment}, auc_differences({"xfmr": assessment, "other": assessment})
+    ).splitlines()[1]
     assert row.split() == ["xfmr", "-", "-", "-", "-", "-", "1.000", "0.000"]
-    assert made.curve is None
-    assert Result(Truth(normal, 100, 0), {"xfmr": made}, {}, {}).curves == {}
+    assert assessment.curve is None
+    assert Result(Truth(normal, 100, 0), {"xfmr": assessment}, {}, {}).curves == {}
 
 
 def test_of_many_groups_the_worst_are_shown() -> None:
-    """Sensors 0 to 9 rank wrongly, the others rightly, but for two that have normal records alone."""
+    """Sensors 0 to 9 rank in the wrong order, the others in the right one; two have only normal records."""
     rows = [(f"s{i:02}", fault, -fault if i < 10 else fault) for i in range(43) for fault in (0, 1)]
     rows += [("t", 0, 0), ("v", 0, 5)]
     table = pd.DataFrame(rows, columns=["sensor_id", "fault", "score"])
@@ -161,6 +169,6 @@ def test_of_many_groups_the_worst_are_shown() -> None:
     table = table.assign(data_time=pd.Timestamp(time_at(0)), fault=table["fault"] == 1)
     truth = Truth(table, resamples=100, seed=0)
     score = table["score"].to_numpy()
-    lines = group_table({"xfmr": assess(truth, Verdicts(score, score > 2))}, "sensor_id").splitlines()
+    lines = group_table({"xfmr": assess(truth, Predictions(score, score > 2))}, "sensor_id").splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == [f"s{i:02}" for i in range(40)]
     assert lines[-1] == "(the 40 worst of 45; all are in evaluation.json)"

@@ -9,7 +9,7 @@ from xfmr.evaluation import UnitCorrelation, unit_correlation
 
 
 def units(scores: list[float], shares: list[float], *, records: int = 10) -> pd.DataFrame:
-    """Make units of ten records each, whose scores differ from the unit's by what adds up to nothing."""
+    """Make units of ten records each, whose scores average to the unit's score."""
     around = np.linspace(-1, 1, records)
     rows = [
         ("", f"u{unit}", score + around[i], i < share * records)
@@ -20,9 +20,9 @@ def units(scores: list[float], shares: list[float], *, records: int = 10) -> pd.
 
 
 def test_units_in_the_order_of_their_faults() -> None:
-    found = unit_correlation(units([1, 2, 5, 9], [0.0, 0.2, 0.3, 0.9]), seed=0)
-    assert (found.units, found.spearman) == (4, pytest.approx(1))
-    assert found.p_value == pytest.approx(2 / 24)  # this order and its reverse, of 24
+    correlation = unit_correlation(units([1, 2, 5, 9], [0.0, 0.2, 0.3, 0.9]), seed=0)
+    assert (correlation.units, correlation.spearman) == (4, pytest.approx(1))
+    assert correlation.p_value == pytest.approx(2 / 24)  # this order and its reverse, of 24
 
 
 def test_units_the_wrong_way_round() -> None:
@@ -33,18 +33,18 @@ def test_ties_and_many_units_agree_with_scipy() -> None:
     rng = np.random.default_rng(0)
     shares = (rng.integers(0, 4, 19) / 10).tolist()
     scores = (rng.standard_normal(19) + 5 * np.array(shares)).tolist()
-    found, expected = unit_correlation(units(scores, shares), seed=0), spearmanr(scores, shares)
-    assert found.spearman == pytest.approx(expected.statistic)
-    assert found.p_value == pytest.approx(expected.pvalue, abs=0.01)
-    assert found == unit_correlation(units(scores, shares), seed=0)
+    correlation, expected = unit_correlation(units(scores, shares), seed=0), spearmanr(scores, shares)
+    assert correlation.spearman == pytest.approx(expected.statistic)
+    assert correlation.p_value == pytest.approx(expected.pvalue, abs=0.01)
+    assert correlation == unit_correlation(units(scores, shares), seed=0)
 
 
 def test_unrelated_units_are_not_significant() -> None:
     rng = np.random.default_rng(2)
     shares = (rng.integers(0, 10, 40) / 10).tolist()
-    found = unit_correlation(units(rng.standard_normal(40).tolist(), shares), seed=0)
-    assert found.p_value is not None
-    assert found.p_value > 0.05
+    correlation = unit_correlation(units(rng.standard_normal(40).tolist(), shares), seed=0)
+    assert correlation.p_value is not None
+    assert correlation.p_value > 0.05
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_unrelated_units_are_not_significant() -> None:
         ),
     ],
 )
-def test_where_there_is_none_it_says_why(table: pd.DataFrame, undefined: UnitCorrelation) -> None:
+def test_an_undefined_correlation_has_a_reason(table: pd.DataFrame, undefined: UnitCorrelation) -> None:
     assert unit_correlation(table, seed=0) == undefined
 
 

@@ -1,16 +1,15 @@
-"""Scores against people's labels, beside what plain detectors reach on the same features and the same history.
+"""Compare detectors with people's labels: ours and plain baselines, on the same records and the same draws.
 
-A :class:`Truth` is made once of the labelled records: which are faults, which were recorded together, how they fall
-into groups (sensor, hour, load, ...), and the bootstrap's draws. Every detector is then judged on it by
-:func:`assess`, so that all of them meet the same records, groups and draws, and the difference of two has an interval
-of its own.
+:class:`Truth` holds the labelled records: which are faults, which belong to the same moment, their groups (sensor,
+hour, load, ...) and the bootstrap's draws. :func:`assess` compares a detector's predictions with it. All detectors
+share records, groups and draws, so the difference of two AUCs has a confidence interval of its own.
 """
 
-from xfmr.evaluation.assessment import Assessment, Curves, assess, group_curves, leads
+from xfmr.evaluation.assessment import Assessment, Curves, assess, auc_differences, group_curves
 from xfmr.evaluation.baselines import Baselines
 from xfmr.evaluation.curves import Curve, curve
-from xfmr.evaluation.diagnoses import fault_type_quality, judge_against, read_diagnoses
-from xfmr.evaluation.quality import Quality, Verdicts, judge
+from xfmr.evaluation.diagnoses import fault_type_quality, join_labels, predictions_of, read_diagnoses
+from xfmr.evaluation.quality import Predictions, Quality, quality_of
 from xfmr.evaluation.result import Result
 from xfmr.evaluation.tables import group_table, overall_table
 from xfmr.evaluation.truth import Truth
@@ -21,20 +20,21 @@ __all__ = [
     "Baselines",
     "Curve",
     "Curves",
+    "Predictions",
     "Quality",
     "Result",
     "Truth",
     "UnitCorrelation",
-    "Verdicts",
     "assess",
+    "auc_differences",
     "curve",
     "fault_type_quality",
     "group_curves",
     "group_table",
-    "judge",
-    "judge_against",
-    "leads",
+    "join_labels",
     "overall_table",
+    "predictions_of",
+    "quality_of",
     "read_diagnoses",
     "unit_correlation",
 ]

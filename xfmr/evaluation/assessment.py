@@ -1,4 +1,4 @@
-"""A detector judged on the truth: over all records, by group, as curves, and by unit; and two beside each other."""
+"""Assess a detector against the truth, overall, by group, as curves and by unit; compare the AUCs of several."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfmr.evaluation.curves import Curve, curve
-from xfmr.evaluation.quality import Quality, Verdicts, drawn_figures, interval
+from xfmr.evaluation.quality import Predictions, Quality, interval, metrics_by_draw
 from xfmr.evaluation.truth import Truth
 from xfmr.evaluation.units import UnitCorrelation, unit_correlation
 
 Curves = dict[str, Curve]
 
-# A group has less records than the whole, and a fleet has thousands of sensors.
+# Coarser than for the overall curve: groups are smaller, and a fleet has thousands of sensors.
 _GROUP_STEP = 0.05
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A detector judged on the truth.
+    """How well one detector agrees with the truth.
 
     Args:
-        overall: Over all records.
-        groups: By grouping and group.
-        curve: Over all records; None where there are faults or normal records alone.
+        overall: Quality over all records.
+        groups: Quality by grouping and group.
+        curve: Curve over all records; None unless there are both faults and normal records.
         units: Rank correlation of unit score and unit fault share.
-        aucs: AUC of each draw, for :func:`leads`.
+        aucs: AUC of each draw, for :func:`auc_differences`.
     """
 
     overall: Quality
@@ -39,41 +39,41 @@ class Assessment:
     aucs: NDArray[np.float64]
 
 
-def assess(truth: Truth, verdicts: Verdicts) -> Assessment:
-    """Judge what a detector says of the records of the truth."""
+def assess(truth: Truth, predictions: Predictions) -> Assessment:
+    """Assess a detector's predictions for the records of the truth."""
     return Assessment(
-        overall=truth.quality(verdicts),
+        overall=truth.quality(predictions),
         groups={
-            grouping: {name: truth.quality(verdicts, rows) for name, rows in groups.items()}
+            grouping: {name: truth.quality(predictions, rows) for name, rows in groups.items()}
             for grouping, groups in truth.groups.items()
         },
-        curve=curve(truth.fault, verdicts.score),
-        units=unit_correlation(truth.records.assign(score=verdicts.score), seed=truth.seed),
-        aucs=drawn_figures(truth.fault, verdicts, truth.sample, truth.draws)["auc"],
+        curve=curve(truth.fault, predictions.score),
+        units=unit_correlation(truth.records.assign(score=predictions.score), seed=truth.seed),
+        aucs=metrics_by_draw(truth.fault, predictions, truth.moment, truth.draws)["auc"],
     )
 
 
-def group_curves(truth: Truth, verdicts: Verdicts) -> dict[str, Curves]:
+def group_curves(truth: Truth, predictions: Predictions) -> dict[str, Curves]:
     """Return the curve of every group that has both faults and normal records, by grouping and group."""
     return {
         grouping: {
-            name: found
+            name: group_curve
             for name, rows in groups.items()
-            if (found := curve(truth.fault[rows], verdicts.score[rows], step=_GROUP_STEP))
+            if (group_curve := curve(truth.fault[rows], predictions.score[rows], step=_GROUP_STEP))
         }
         for grouping, groups in truth.groups.items()
     }
 
 
-def leads(assessments: Mapping[str, Assessment]) -> dict[str, dict[str, Any]]:
-    """Return by how much the first detector's AUC is above each other one's, with its 95 % interval.
+def auc_differences(assessments: Mapping[str, Assessment]) -> dict[str, dict[str, Any]]:
+    """Return the first detector's AUC minus that of each other detector, with its 95 % confidence interval.
 
-    Both are judged on the same draws, which makes this interval narrower, and truer, than a comparison of the two
-    intervals would be.
+    The differences are paired: both AUCs come from the same draws. This makes the interval narrower than the two
+    separate intervals suggest.
     """
     ours, *others = assessments
     return {
-        name: {"auc": float(lead[0]), "interval": interval(lead[1:])}
+        name: {"auc": float(difference[0]), "interval": interval(difference[1:])}
         for name in others
-        if np.isfinite((lead := assessments[ours].aucs - assessments[name].aucs)[0])
+        if np.isfinite((difference := assessments[ours].aucs - assessments[name].aucs)[0])
     }

@@ -1,4 +1,4 @@
-"""Plain detectors from scikit-learn, fitted on the history that the deep one learned from."""
+"""Plain detectors from scikit-learn, fitted to the history that our detector was fitted to."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sklearn.model_selection import KFold
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
-from xfmr.evaluation.quality import Verdicts
+from xfmr.evaluation.quality import Predictions
 from xfmr.normal import Rows, Standardiser
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.rows.row_set import DIAGNOSED, RowSet
-from xfmr.schema import KEY
+from xfmr.schema import IDENTITY_COLUMNS, KEY, RecordIds
 from xfmr.scores.scoring import thresholds_of
 from xfmr.settings.options import Method
 from xfmr.storage import Store
 from xfmr.views.views import spectra
 
-# The one-class SVM's time grows with the square of its history, so the plain detectors see at most this much of it.
+# Records of history that baselines are fitted to, at most: the one-class SVM's time grows with their square.
 MAX_HISTORY = 20_000
 _FOLDS = 5
 _NEIGHBOURS = 20
@@ -74,75 +74,75 @@ BASELINES: Mapping[str, Fit] = MappingProxyType(
 
 
 class Baselines:
-    """Plain detectors fitted on the history that the deep one was trained on.
+    """Plain detectors fitted to the history that our detector was fitted to.
 
-    Their thresholds are set on held-out scores of the history, each fifth of it scored by what the others taught: a
-    detector scores what it was fitted on too low, and thresholds set so would call too much a fault.
+    Their thresholds come from out-of-fold scores of the history. A detector scores the records that it was fitted to
+    too low; thresholds from such scores would give too many false alarms.
 
     Args:
-        run: The run.
-        history_ids: Records of that history.
-        seed: Seed of the isolation forest and of the fifths.
+        run: Run that holds the history.
+        history_ids: Ids of the history's records.
+        seed: Seed of the isolation forest and of the folds.
         method: How each detector's upper threshold is set.
 
     Raises:
-        XfmrError: Where the history is too short for thresholds.
+        XfmrError: The history is too short for thresholds.
     """
 
-    def __init__(self, run: Store, history_ids: NDArray[np.int64], *, seed: int, method: Method) -> None:
-        # Ids are hashes: the smallest, read without a sign, are as good as random, and the same every time.
+    def __init__(self, run: Store, history_ids: RecordIds, *, seed: int, method: Method) -> None:
+        # Ids are hashes, so the smallest unsigned ones are a random sample that is the same every time.
         chosen = np.sort(history_ids.view(np.uint64))[:MAX_HISTORY].view(np.int64)
-        table = pa.concat_tables(_records(FeatureSet(run), chosen))
-        # The forest draws rows by position, and the order of groups follows from the files' dates.
+        table = pa.concat_tables(_read_log_spectra(FeatureSet(run), chosen))
+        # The forest draws rows by position, and the order of groups depends on the dates of the files.
         table = table.sort_by([(name, "ascending") for name in KEY])
         log_spectra, rows = spectra(table), Rows.of(table)
         self.standardiser = Standardiser.fit(log_spectra, rows)
         values = self.standardiser.apply(log_spectra, rows)
-        held_out = {name: held_out_scores(fit, values, seed) for name, fit in BASELINES.items()}
-        self.thresholds = {name: thresholds_of(scores, method) for name, scores in held_out.items()}
+        scores = {name: out_of_fold_scores(fit, values, seed) for name, fit in BASELINES.items()}
+        self.thresholds = {name: thresholds_of(score, method) for name, score in scores.items()}
         self.scorers = {name: fit(values, seed) for name, fit in BASELINES.items()}
 
-    def judge(self, run: Store, records: pd.DataFrame) -> dict[str, Verdicts]:
-        """Say what each plain detector says of records, in their order.
+    def predict(self, run: Store, records: pd.DataFrame) -> dict[str, Predictions]:
+        """Score records and decide which are anomalies.
 
         Args:
-            run: The run, whose history's features and passes of diagnose are looked through.
+            run: Run that holds the records' features, either its own or those that diagnose kept in it.
             records: Columns ``fleet``, ``sensor_id``, ``data_time`` and ``record_id``.
 
         Returns:
-            By detector; empty where the features of a record are not kept in the run.
+            Predictions by detector, in the order of the records; empty if the features of any record are missing.
         """
-        sets = [FeatureSet(run), *(FeatureSet(work, DIAGNOSED) for work in _diagnosed(run))]
+        sources = [FeatureSet(run), *(FeatureSet(work, DIAGNOSED) for work in _finished_diagnoses(run))]
         ids = records["record_id"].to_numpy(np.int64)
-        table = pa.concat_tables([found for features in sets for found in _records(features, ids)])
-        identity = [*KEY, "record_id"]
-        found = table.select(identity).to_pandas().drop_duplicates(identity).reset_index(names="row")
-        rows = records[identity].merge(found, on=identity, how="left")["row"]
+        table = pa.concat_tables([rows for source in sources for rows in _read_log_spectra(source, ids)])
+        available = table.select(IDENTITY_COLUMNS).to_pandas().drop_duplicates(IDENTITY_COLUMNS)
+        available = available.reset_index(names="row")
+        rows = records[IDENTITY_COLUMNS].merge(available, on=IDENTITY_COLUMNS, how="left")["row"]
         if rows.isna().any():
             return {}
         values = self.standardiser.apply(spectra(table), Rows.of(table))
         values = values[rows.to_numpy(np.int64)]
         scores = {name: scorer(values) for name, scorer in self.scorers.items()}
-        return {name: Verdicts(score, score >= self.thresholds[name].upper) for name, score in scores.items()}
+        return {name: Predictions(score, score >= self.thresholds[name].upper) for name, score in scores.items()}
 
 
-def held_out_scores(fit: Fit, values: Values, seed: int) -> NDArray[np.float64]:
-    """Score each fifth of the history by a detector fitted on the rest."""
+def out_of_fold_scores(fit: Fit, values: Values, seed: int) -> NDArray[np.float64]:
+    """Score each of five folds of the history with a detector fitted to the other four."""
     scores = np.empty(len(values))
     folds = KFold(min(_FOLDS, len(values)), shuffle=True, random_state=seed)
-    for rest, fifth in folds.split(values):
-        scores[fifth] = fit(values[rest], seed)(values[fifth])
+    for rest, fold in folds.split(values):
+        scores[fold] = fit(values[rest], seed)(values[fold])
     return scores
 
 
-def _records(features: FeatureSet, ids: NDArray[np.int64]) -> list[pa.Table]:
-    """Read the log spectra of some records."""
+def _read_log_spectra(features: FeatureSet, ids: RecordIds) -> list[pa.Table]:
+    """Read the log spectra of the records with these ids."""
     wanted = pa.array(np.unique(ids))
     tables = features.tables(["log_spectrum"])
     return [table.filter(pc.is_in(table["record_id"], value_set=wanted)) for table in tables]
 
 
-def _diagnosed(run: Store) -> list[Store]:
+def _finished_diagnoses(run: Store) -> list[Store]:
     """Return the finished passes of diagnose that this run keeps."""
-    passes = [run.child(f"diagnosed/{name}") for name in sorted(run.folders("diagnosed"))]
+    passes = [run.child(f"diagnosed/{name}") for name in run.folders("diagnosed")]
     return [work for work in passes if work.exists(RowSet(work, DIAGNOSED).success_file)]

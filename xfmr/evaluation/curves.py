@@ -15,7 +15,7 @@ class Curve:
 
     Args:
         threshold: Distinct scores, falling.
-        recall: Share of the faults at or above each.
+        recall: Share of the faults at or above each threshold.
         false_alarm_rate: Share of the normal records at or above it.
         precision: Share of faults among the records at or above it.
     """
@@ -27,18 +27,18 @@ class Curve:
 
 
 def curve(fault: NDArray[np.bool_], score: NDArray[Any], *, step: float = 0.01) -> Curve | None:
-    """Return the curve through the distinct scores, or None where there are faults or normal records alone.
+    """Return the curve through the distinct scores, or None unless there are both faults and normal records.
 
     Args:
-        fault: The truth, shape (n,), n > 0.
+        fault: True for faults, shape (n,), n > 0.
         score: Finite, higher is more abnormal, shape (n,).
-        step: Points are left out between which neither recall nor false alarm rate moves on to the next multiple of
-            this, so that at most 2 / step + 2 are kept.
+        step: Resolution of the curve. Between the first and the last point, only those are kept at which recall or
+            false alarm rate reaches another multiple of it. At most 2 / step + 2 points remain.
     """
     if fault.all() or not fault.any():
         return None
     levels, level = np.unique(score, return_inverse=True)
-    faults, normals = (np.bincount(level[of], minlength=len(levels))[::-1].cumsum() for of in (fault, ~fault))
+    faults, normals = (np.bincount(level[rows], minlength=len(levels))[::-1].cumsum() for rows in (fault, ~fault))
     recall, false_alarm_rate = faults / faults[-1], normals / normals[-1]
     moves = np.diff(np.floor(recall / step) + np.floor(false_alarm_rate / step)) > 0
     kept = np.flatnonzero(np.concatenate([[True], moves]) | (np.arange(len(levels)) == len(levels) - 1))

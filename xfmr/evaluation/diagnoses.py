@@ -1,4 +1,4 @@
-"""What is judged: scored records, read from a run or a file, joined with people's labels."""
+"""Read scored records, join them with people's labels, and compare their fault types."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from xfmr.errors import XfmrError
-from xfmr.schema import DIAGNOSES, KEY, NORMAL, SENSOR_COLUMNS
+from xfmr.evaluation.quality import Predictions
+from xfmr.schema import DIAGNOSES, KEY, NORMAL, SENSOR_COLUMNS, PseudoLabel, RecordIds
 from xfmr.storage import Store
 
 
@@ -18,10 +18,10 @@ def read_diagnoses(uri: str) -> pd.DataFrame:
     """Read a file that diagnose wrote, Parquet or JSONL.
 
     Returns:
-        Those columns of :data:`xfmr.schema.DIAGNOSES` that the file has.
+        The columns of :data:`xfmr.schema.DIAGNOSES` that the file has.
 
     Raises:
-        XfmrError: Where it is missing or is no such file.
+        XfmrError: The file is missing, or diagnose did not write it.
     """
     store, name = Store.of_file(uri)
     if not store.exists(name):
@@ -55,25 +55,38 @@ def _read_jsonl(data: bytes, uri: str) -> pd.DataFrame:
         raise XfmrError(f"{uri} is neither Parquet nor JSONL: {error}") from error
 
 
-def judge_against(scores: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Join scores and labels on sensor and time; adds the labels' other columns and ``fault``.
+def join_labels(scores: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the scored records that have a label, with the columns of both tables and ``fault``.
 
     Raises:
-        XfmrError: Where no scored record is labelled.
+        XfmrError: No scored record is labelled.
     """
-    judged = scores.merge(labels, on=KEY, how="inner")
-    if judged.empty:
+    records = scores.merge(labels, on=KEY, how="inner")
+    if records.empty:
         raise XfmrError("no scored record is labelled: compare sensor_id and data_time of --labels and the scores")
-    return judged.assign(fault=judged["label"] != NORMAL)
+    return records.assign(fault=records["label"] != NORMAL)
 
 
-def fault_type_quality(judged: pd.DataFrame, trained_on: NDArray[np.int64]) -> dict[str, float | int] | None:
-    """Judge the fault types of the records whose signal the classifier was not trained on."""
-    if "fault_type" not in judged or judged["fault_type"].isna().all():
+def predictions_of(records: pd.DataFrame) -> Predictions:
+    """Return the predictions in the columns ``score`` and ``pseudo_label``."""
+    return Predictions(records["score"].to_numpy(), (records["pseudo_label"] == PseudoLabel.ANOMALY).to_numpy())
+
+
+def fault_type_quality(records: pd.DataFrame, trained_on: RecordIds) -> dict[str, float | int] | None:
+    """Compare fault types with labels, on the records that the classifier was not trained on.
+
+    Args:
+        records: Columns ``record_id``, ``label`` and, if there was a classifier, ``fault_type``.
+        trained_on: Ids of the records that the classifier was trained on. An id is a hash of the signal.
+
+    Returns:
+        ``records``, ``macro_f1`` and ``accuracy``; only ``records`` if it is 0; None without fault types.
+    """
+    if "fault_type" not in records or records["fault_type"].isna().all():
         return None
-    unseen = judged[~judged["record_id"].isin(trained_on)]
+    unseen = records[~records["record_id"].isin(trained_on)]
     if unseen.empty:
         return {"records": 0}
-    truth, named = unseen["label"], unseen["fault_type"]
-    macro_f1 = f1_score(truth, named, labels=sorted(set(truth)), average="macro", zero_division=0)
-    return {"records": len(unseen), "macro_f1": float(macro_f1), "accuracy": float((truth == named).mean())}
+    truth, predicted = unseen["label"], unseen["fault_type"]
+    macro_f1 = f1_score(truth, predicted, labels=sorted(set(truth)), average="macro", zero_division=0)
+    return {"records": len(unseen), "macro_f1": float(macro_f1), "accuracy": float((truth == predicted).mean())}

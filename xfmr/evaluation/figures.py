@@ -1,4 +1,4 @@
-"""Figures, drawn from a run's numbers alone."""
+"""Figures of a run: the score distribution, and ROC and precision-recall curves."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xfmr.evaluation import Curve, Curves, Quality
+from xfmr.schema import PseudoLabel
 from xfmr.scores.thresholds import Thresholds
 
-# More lines than this in one panel cannot be told apart.
+# More lines in one panel would be hard to tell apart.
 MAX_CURVES = 8
 
 
@@ -22,19 +23,19 @@ def score_distribution(scores: NDArray[np.float32], thresholds: Thresholds) -> b
 
     Args:
         scores: Finite scores, shape (n,).
-        thresholds: Where ``normal`` ends and where ``anomaly`` begins.
+        thresholds: Upper end of ``normal`` and lower end of ``anomaly``.
 
     Returns:
         A PNG image.
     """
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
-    # The far tail would squeeze the bulk into one bin, so the axis ends near the 99.5th percentile.
+    # The axis ends near the 99.5th percentile; with the far tail on it, nearly all records would share one bin.
     last = max(float(np.percentile(scores, 99.5)), thresholds.upper * 1.2, thresholds.lower)
     axes.hist(np.minimum(scores, last), bins=80, color="#4477aa")
     shares = {
-        "normal": np.mean(scores <= thresholds.lower),
-        "anomaly": np.mean(scores >= thresholds.upper),
+        PseudoLabel.NORMAL: np.mean(scores <= thresholds.lower),
+        PseudoLabel.ANOMALY: np.mean(scores >= thresholds.upper),
     }
     for (name, share), at, colour in zip(
         shares.items(), (thresholds.lower, thresholds.upper), ("#228833", "#cc3311"), strict=True
@@ -45,15 +46,16 @@ def score_distribution(scores: NDArray[np.float32], thresholds: Thresholds) -> b
     return _png(figure)
 
 
-def detection_curves(detectors: Curves, in_use: Mapping[str, Quality], groups: Mapping[str, Curves]) -> bytes:
-    """Draw ROC curves on the left and precision-recall curves on the right: of all detectors, then by grouping.
+def detection_curves(detectors: Curves, overall: Mapping[str, Quality], groups: Mapping[str, Curves]) -> bytes:
+    """Draw ROC curves on the left and precision-recall curves on the right.
 
-    Of many groups the worst are drawn, those with the least area below the ROC curve.
+    The first row of panels compares the detectors; each further row compares the groups of one grouping. A row shows
+    at most :data:`MAX_CURVES` curves, those with the smallest area under the ROC curve.
 
     Args:
         detectors: Curve of each detector, at least one.
-        in_use: What each reaches at the threshold in use, marked by a dot.
-        groups: Curves of the first detector by grouping and group; a grouping without any is left out.
+        overall: Quality of each detector over all records; a dot marks its recall at the threshold in use.
+        groups: Curves of the first detector by grouping and group; a grouping without curves gets no panels.
 
     Returns:
         A PNG image.
@@ -62,7 +64,7 @@ def detection_curves(detectors: Curves, in_use: Mapping[str, Quality], groups: M
     figure = Figure(figsize=(11, 4.2 * len(panels)), layout="constrained")
     axes = figure.subplots(len(panels), 2, squeeze=False)
     for (roc, precision_recall), (grouping, curves) in zip(axes, panels.items(), strict=True):
-        _draw(roc, precision_recall, curves, in_use if grouping == "detector" else {})
+        _draw(roc, precision_recall, curves, overall if grouping == "detector" else {})
         title = grouping if len(curves) <= MAX_CURVES else f"{grouping}, the {MAX_CURVES} worst of {len(curves)}"
         roc.set(title=f"ROC by {title}", xlabel="false alarm rate", ylabel="recall")
         precision_recall.set(title=f"Precision-recall by {title}", xlabel="recall", ylabel="precision")
@@ -71,18 +73,20 @@ def detection_curves(detectors: Curves, in_use: Mapping[str, Quality], groups: M
     return _png(figure)
 
 
-def _draw(roc: Axes, precision_recall: Axes, curves: Curves, in_use: Mapping[str, Quality]) -> None:
-    worst = set(sorted(curves, key=lambda name: _area(curves[name]))[:MAX_CURVES])
-    for name, curve in ((name, curve) for name, curve in curves.items() if name in worst):
+def _draw(roc: Axes, precision_recall: Axes, curves: Curves, overall: Mapping[str, Quality]) -> None:
+    worst = set(sorted(curves, key=lambda name: _roc_area(curves[name]))[:MAX_CURVES])
+    for name, curve in curves.items():
+        if name not in worst:
+            continue
         (line,) = roc.plot([0.0, *curve.false_alarm_rate], [0.0, *curve.recall])
         precision_recall.plot(curve.recall, curve.precision, color=line.get_color(), label=name)
-        if (judged := in_use.get(name)) and judged.recall is not None and judged.false_alarm_rate is not None:
-            roc.plot(judged.false_alarm_rate, judged.recall, "o", color=line.get_color())
-            if judged.precision is not None:
-                precision_recall.plot(judged.recall, judged.precision, "o", color=line.get_color())
+        if (quality := overall.get(name)) and quality.recall is not None and quality.false_alarm_rate is not None:
+            roc.plot(quality.false_alarm_rate, quality.recall, "o", color=line.get_color())
+            if quality.precision is not None:
+                precision_recall.plot(quality.recall, quality.precision, "o", color=line.get_color())
 
 
-def _area(curve: Curve) -> float:
+def _roc_area(curve: Curve) -> float:
     return float(np.trapezoid([0.0, *curve.recall], [0.0, *curve.false_alarm_rate]))
 
 

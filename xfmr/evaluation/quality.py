@@ -1,14 +1,14 @@
-r"""How well scores tell faults from normal records, and how sure that is.
+"""Detection metrics of scores against labels, with bootstrap confidence intervals.
 
-All figures follow from how many faults and normal records stand at each distinct score. Let p_k and q_k be these
-numbers at the k-th lowest score, P and Q their sums. Then, equal scores counting half,
+All metrics follow from the numbers of faults and normal records at each distinct score. Let p_k and q_k be these
+numbers at the k-th lowest score, P and Q their sums. With equal scores counted half,
 
     AUC = sum_k p_k (q_1 + .. + q_{k-1} + q_k / 2) / (P Q),
     average precision = sum_k (p_k / P) (p_k + p_{k+1} + ..) / (p_k + q_k + p_{k+1} + q_{k+1} + ..).
 
-The bootstrap draws samples (all sensors of a unit at one time) with replacement. A draw only changes how often each
-record counts, so p and q of all draws are one sparse product, (scores x samples) @ (samples x draws), and everything
-after it is array arithmetic over draws; the records' own figures are the draw in which every sample counts once.
+The bootstrap draws moments (all sensors of a unit at one time) with replacement. A draw only changes how often each
+record counts. So p and q of all draws are one sparse product, (scores x moments) @ (moments x draws), and the rest is
+array arithmetic over draws. In draw 0 every moment counts once; it gives the metrics of the records themselves.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from scipy.sparse import csr_array
 
 METRICS = ("auc", "average_precision", "precision", "recall", "macro_f1", "false_alarm_rate")
 
-# Fewer samples than this do not show how much they vary, and an interval drawn from them would look too sure.
-MIN_SAMPLES = 5
+# Fewer moments do not show how much they vary, and their interval would be too narrow.
+MIN_MOMENTS = 5
 CONFIDENCE = 0.95
 # Elements of one working array, so that a dozen of them stay in the processor's cache.
 _CHUNK = 250_000
@@ -32,37 +32,38 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """What a detector says of records.
+class Predictions:
+    """A detector's scores and decisions for n records.
 
     Args:
         score: Finite, higher is more abnormal, shape (n,).
-        anomaly: Whether the score reaches the upper threshold, shape (n,).
+        anomaly: True if the score reaches the upper threshold, shape (n,).
     """
 
     score: NDArray[Any]
     anomaly: NDArray[np.bool_]
 
-    def of(self, rows: NDArray[np.int64]) -> Verdicts:
-        """Return what is said of some of the records."""
-        return Verdicts(self.score[rows], self.anomaly[rows])
+    def take(self, rows: NDArray[np.int64]) -> Predictions:
+        """Return the predictions for the records at these positions."""
+        return Predictions(self.score[rows], self.anomaly[rows])
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How well scores tell faults from normal records; None where that is not defined.
+    """How well scores separate faults from normal records. A metric is None if it is undefined.
 
     Args:
-        records: Records judged.
-        faults: Faults among them.
-        samples: Samples (a unit at one time) that they come from.
-        auc: Area under the ROC curve: the chance that a fault scores above a normal record.
+        records: Number of records.
+        faults: Number of faults among them.
+        samples: Number of moments (all sensors of a unit at one time) that they come from.
+        auc: Area under the ROC curve: the probability that a fault scores above a normal record.
         average_precision: Area under the precision-recall curve.
         precision: Share of faults among the records at or above the upper threshold.
         recall: Share of the faults that are at or above it.
-        macro_f1: Mean F1 of faults and normal records at that threshold, of those that occur.
+        macro_f1: Mean of the F1 of faults and the F1 of normal records at that threshold; of one if the other is
+            undefined.
         false_alarm_rate: Share of the normal records that are at or above it.
-        intervals: 95 % bootstrap interval of each of these figures that has one, by its name.
+        intervals: 95 % bootstrap interval of each metric that has one, by the metric's name.
     """
 
     records: int
@@ -77,93 +78,99 @@ class Quality:
     intervals: dict[str, tuple[float, float]]
 
 
-def judge(
-    fault: NDArray[np.bool_], verdicts: Verdicts, sample: NDArray[np.int64], draws: NDArray[np.uint16]
+def quality_of(
+    fault: NDArray[np.bool_], predictions: Predictions, moment: NDArray[np.int64], draws: NDArray[np.uint16]
 ) -> Quality:
-    """Judge scores and decisions.
+    """Return the quality of predictions.
 
     Args:
-        fault: The truth, shape (n,).
-        verdicts: What is judged, of n records.
-        sample: Which sample each record is of, an index into the columns of ``draws``, shape (n,).
-        draws: What :func:`bootstrap_draws` gives.
+        fault: True for faults, shape (n,).
+        predictions: Scores and decisions for the n records.
+        moment: Moment of each record, an index into the columns of ``draws``, shape (n,).
+        draws: Result of :func:`bootstrap_draws`.
     """
-    figures = drawn_figures(fault, verdicts, sample, draws)
-    points = {name: _number(values[0]) for name, values in figures.items()}
+    metrics = metrics_by_draw(fault, predictions, moment, draws)
+    points = {name: _finite_or_none(values[0]) for name, values in metrics.items()}
     return Quality(
         records=len(fault),
         faults=int(fault.sum()),
-        samples=len(np.unique(sample)),
+        samples=len(np.unique(moment)),
         **points,
-        intervals={name: found for name, values in figures.items() if (found := interval(values[1:]))},
+        intervals={name: bounds for name, values in metrics.items() if (bounds := interval(values[1:]))},
     )
 
 
-def bootstrap_draws(samples: int, resamples: int, *, seed: int) -> NDArray[np.uint16]:
-    """Draw samples with replacement.
+def bootstrap_draws(n_moments: int, resamples: int, *, seed: int) -> NDArray[np.uint16]:
+    """Draw moments with replacement.
 
     Returns:
-        How often each sample is drawn, shape (1 + resamples, samples); in row 0 each stands once.
+        How often each moment is drawn, shape (1 + resamples, n_moments); in row 0 each is drawn once.
     """
     rng = np.random.default_rng(seed)
-    draws = np.ones((1 + resamples, samples), np.uint16)
+    draws = np.ones((1 + resamples, n_moments), np.uint16)
     for row in draws[1:]:
-        row[:] = np.bincount(rng.integers(samples, size=samples), minlength=samples)
+        row[:] = np.bincount(rng.integers(n_moments, size=n_moments), minlength=n_moments)
     return draws
 
 
-def drawn_figures(
-    fault: NDArray[np.bool_], verdicts: Verdicts, sample: NDArray[np.int64], draws: NDArray[np.uint16]
+def metrics_by_draw(
+    fault: NDArray[np.bool_], predictions: Predictions, moment: NDArray[np.int64], draws: NDArray[np.uint16]
 ) -> dict[str, Floats]:
-    """Return each of :data:`METRICS` for every draw, NaN where it is not defined; only row 0 of too few samples."""
-    used, sample = np.unique(sample, return_inverse=True)
-    draws = draws[: None if len(used) >= MIN_SAMPLES else 1, used]
+    """Return each of :data:`METRICS` for every draw, NaN if undefined.
+
+    The arguments are those of :func:`quality_of`. With fewer than :data:`MIN_MOMENTS` moments only draw 0 is used.
+    """
+    used, moment = np.unique(moment, return_inverse=True)
+    draws = draws[: None if len(used) >= MIN_MOMENTS else 1, used]
     if not len(fault):
         return {name: np.full(len(draws), np.nan) for name in METRICS}
-    levels, level = np.unique(verdicts.score, return_inverse=True)
+    levels, level = np.unique(predictions.score, return_inverse=True)
     shape = (len(levels), len(used))
     faults_at, normals_at = (
-        csr_array((np.ones(of.sum()), (level[of], sample[of])), shape=shape) for of in (fault, ~fault)
+        csr_array((np.ones(rows.sum()), (level[rows], moment[rows])), shape=shape) for rows in (fault, ~fault)
     )
-    outcomes = _outcomes(fault, verdicts.anomaly, sample)
+    counts = _confusion_counts(fault, predictions.anomaly, moment)
     step = max(1, _CHUNK // max(shape))
-    parts = []
+    chunks = []
     for start in range(0, len(draws), step):
         weights = draws[start : start + step].T.astype(np.float64)
-        parts.append(_ranking(faults_at @ weights, normals_at @ weights) | _decisions(*(outcomes @ weights)))
-    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+        ranking = _ranking_metrics(faults_at @ weights, normals_at @ weights)
+        chunks.append(ranking | _decision_metrics(*(counts @ weights)))
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in METRICS}
 
 
-def _outcomes(fault: NDArray[np.bool_], anomaly: NDArray[np.bool_], sample: NDArray[np.int64]) -> Floats:
-    """Count each sample's true positives, false positives, false negatives and true negatives, (4, samples)."""
-    kinds = (fault & anomaly, ~fault & anomaly, fault & ~anomaly, ~fault & ~anomaly)
-    return np.stack([np.bincount(sample[kind], minlength=sample.max() + 1) for kind in kinds]).astype(np.float64)
+def _confusion_counts(fault: NDArray[np.bool_], anomaly: NDArray[np.bool_], moment: NDArray[np.int64]) -> Floats:
+    """Count true positives, false positives, false negatives and true negatives of each moment: (4, moments)."""
+    outcomes = (fault & anomaly, ~fault & anomaly, fault & ~anomaly, ~fault & ~anomaly)
+    counts = [np.bincount(moment[rows], minlength=moment.max() + 1) for rows in outcomes]
+    return np.stack(counts).astype(np.float64)
 
 
 @np.errstate(divide="ignore", invalid="ignore")
-def _ranking(faults: Floats, normals: Floats) -> dict[str, Floats]:
-    """Return the figures that depend on the order of the scores alone.
+def _ranking_metrics(faults: Floats, normals: Floats) -> dict[str, Floats]:
+    """Return the metrics that depend only on the order of the scores.
 
     Args:
-        faults: Faults at each distinct score, lowest first, shape (scores, draws).
-        normals: Normal records there, same shape.
+        faults: Number of faults at each distinct score, lowest first, shape (scores, draws).
+        normals: Number of normal records there, same shape.
     """
     total_faults, total_normals = faults.sum(axis=0), normals.sum(axis=0)
     normals_up_to = np.cumsum(normals, axis=0)
-    beaten = np.einsum("kr,kr->r", faults, normals_up_to - normals / 2)
+    pairs_in_order = np.einsum("kr,kr->r", faults, normals_up_to - normals / 2)
     faults_from = total_faults - np.cumsum(faults, axis=0) + faults
     precision = faults_from / (faults_from + total_normals - normals_up_to + normals)
-    gained = np.einsum("kr,kr->r", faults, np.nan_to_num(precision))  # 0/0 where a draw has nothing from here on
+    # 0/0 if a draw has no record at or above a score.
+    precision_sum = np.einsum("kr,kr->r", faults, np.nan_to_num(precision))
     both = (total_faults > 0) & (total_normals > 0)
     return {
-        "auc": beaten / (total_faults * total_normals),
-        "average_precision": np.where(both, gained / total_faults, np.nan),
+        "auc": pairs_in_order / (total_faults * total_normals),
+        "average_precision": np.where(both, precision_sum / total_faults, np.nan),
     }
 
 
 @np.errstate(invalid="ignore")
-def _decisions(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]:
-    """Return the figures of the decisions, from true and false positives and negatives of each draw."""
+def _decision_metrics(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]:
+    """Return the metrics at the threshold from the true and false positives and negatives of each draw."""
     f1 = np.stack([2 * tp / (2 * tp + fp + fn), 2 * tn / (2 * tn + fp + fn)])
     return {
         "precision": tp / (tp + fp),
@@ -174,10 +181,10 @@ def _decisions(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floa
 
 
 def interval(drawn: Floats) -> tuple[float, float] | None:
-    """Return the percentile interval of a figure, or None where it is not defined in half of the draws or more.
+    """Return the percentile interval of a metric, or None if half of the draws or more leave it undefined.
 
     Args:
-        drawn: The figure of each draw, NaN where it is not defined, shape (draws,).
+        drawn: The metric of each draw, NaN if undefined, shape (draws,).
     """
     defined = drawn[np.isfinite(drawn)]
     if 2 * len(defined) <= len(drawn):
@@ -186,5 +193,5 @@ def interval(drawn: Floats) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def _number(value: np.float64) -> float | None:
+def _finite_or_none(value: np.float64) -> float | None:
     return float(value) if np.isfinite(value) else None

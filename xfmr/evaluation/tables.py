@@ -1,4 +1,4 @@
-"""What evaluate prints: a row a detector, a row a sensor, a row a condition."""
+"""The tables that evaluate prints: one row per detector, and one row per group."""
 
 from __future__ import annotations
 
@@ -13,83 +13,88 @@ from xfmr.evaluation.quality import Quality
 MAX_ROWS = 40
 
 
-def overall_table(assessments: Mapping[str, Assessment], leads: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lay the results over all records out: a row a detector.
+def overall_table(assessments: Mapping[str, Assessment], auc_differences: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the table of metrics over all records, one row per detector.
 
     Args:
-        assessments: By detector, ours first.
-        leads: What :func:`xfmr.evaluation.assessment.leads` gives of them.
+        assessments: Assessment of each detector, ours first.
+        auc_differences: Result of :func:`xfmr.evaluation.assessment.auc_differences` for them.
     """
     ours = next(iter(assessments))
     rows = [
         {
             "detector": name,
-            "AUC": _figure(judged.overall.auc),
-            "95 %": _interval(judged.overall.intervals.get("auc")),
-            "avg. precision": _figure(judged.overall.average_precision),
-            **_at_threshold(judged.overall),
-            f"AUC of {ours} minus its": _lead(leads.get(name)),
+            "AUC": _format_metric(assessment.overall.auc),
+            "95 %": _format_interval(assessment.overall.intervals.get("auc")),
+            "avg. precision": _format_metric(assessment.overall.average_precision),
+            **_threshold_columns(assessment.overall),
+            f"AUC of {ours} minus its": _format_difference(auc_differences.get(name)),
         }
-        for name, judged in assessments.items()
+        for name, assessment in assessments.items()
     ]
-    return _text(rows)
+    return _format_table(rows)
 
 
 def group_table(assessments: Mapping[str, Assessment], grouping: str) -> str:
-    """Lay the results of each group out: the AUC of every detector, then what ours does at its threshold.
+    """Return the table of metrics by group: the AUC of every detector, then our metrics at the threshold.
 
-    Of many groups those are shown that most need a look: the lowest AUC, then the most false alarms.
+    At most :data:`MAX_ROWS` groups are shown: those with the lowest AUC, and at equal AUC those with the most false
+    alarms.
 
     Args:
-        assessments: By detector, ours first.
+        assessments: Assessment of each detector, ours first.
         grouping: Name of the grouping, such as ``sensor_id``.
     """
     ours = next(iter(assessments))
     groups = assessments[ours].groups[grouping]
-    shown = set(sorted(groups, key=lambda name: _urgency(groups[name]))[:MAX_ROWS])
+    shown = set(sorted(groups, key=lambda name: _rank(groups[name]))[:MAX_ROWS])
     rows = [
         {
             grouping: name,
-            "records": judged.records,
-            "faults": judged.faults,
-            **{f"AUC {who}": _figure(found.groups[grouping][name].auc) for who, found in assessments.items()},
-            f"95 % {ours}": _interval(judged.intervals.get("auc")),
-            **_at_threshold(judged),
+            "records": quality.records,
+            "faults": quality.faults,
+            **{
+                f"AUC {detector}": _format_metric(assessment.groups[grouping][name].auc)
+                for detector, assessment in assessments.items()
+            },
+            f"95 % {ours}": _format_interval(quality.intervals.get("auc")),
+            **_threshold_columns(quality),
         }
-        for name, judged in groups.items()
+        for name, quality in groups.items()
         if name in shown
     ]
-    left_out = f"\n(the {MAX_ROWS} worst of {len(groups)}; all are in evaluation.json)"
-    return _text(rows) + (left_out if len(groups) > MAX_ROWS else "")
+    omitted = f"\n(the {MAX_ROWS} worst of {len(groups)}; all are in evaluation.json)"
+    return _format_table(rows) + (omitted if len(groups) > MAX_ROWS else "")
 
 
-def _urgency(judged: Quality) -> tuple[float, float]:
-    return (2.0 if judged.auc is None else judged.auc, -(judged.false_alarm_rate or 0.0))
+def _rank(quality: Quality) -> tuple[float, float]:
+    """Return a sort key that puts the worst group first; groups without an AUC come last."""
+    return (2.0 if quality.auc is None else quality.auc, -(quality.false_alarm_rate or 0.0))
 
 
-def _at_threshold(judged: Quality) -> dict[str, str]:
+def _threshold_columns(quality: Quality) -> dict[str, str]:
     return {
-        "precision": _figure(judged.precision),
-        "recall": _figure(judged.recall),
-        "macro F1": _figure(judged.macro_f1),
-        "false alarms": _figure(judged.false_alarm_rate),
+        "precision": _format_metric(quality.precision),
+        "recall": _format_metric(quality.recall),
+        "macro F1": _format_metric(quality.macro_f1),
+        "false alarms": _format_metric(quality.false_alarm_rate),
     }
 
 
-def _lead(lead: Mapping[str, Any] | None) -> str:
-    if lead is None:
+def _format_difference(difference: Mapping[str, Any] | None) -> str:
+    if difference is None:
         return ""
-    low, high = lead["interval"] or (None, None)
-    return f"{lead['auc']:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if low is not None else "")
+    low, high = difference["interval"] or (None, None)
+    return f"{difference['auc']:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if low is not None else "")
 
 
-def _figure(value: float | None) -> str:
+def _format_metric(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _interval(found: tuple[float, float] | None) -> str:
-    return "-" if found is None else f"{found[0]:.3f} to {found[1]:.3f}"
+def _format_interval(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
-def _text(rows: list[dict[str, Any]]) -> str:
+def _format_table(rows: list[dict[str, Any]]) -> str:
     return pd.DataFrame(rows).to_string(index=False)

@@ -1,4 +1,4 @@
-"""Whether the units that score higher are those with more faults: the ranking that maintenance acts on."""
+"""Rank correlation of unit score and unit fault share: maintenance acts on the ranking of units."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class UnitCorrelation:
     """Spearman's rank correlation of unit score and unit fault share.
 
     Args:
-        units: Units named in the labels.
-        spearman: The correlation, -1 to 1; None where it is not defined.
-        p_value: Chance of one as strong, of either sign, were scores and faults of units unrelated.
-        undefined: Why there is none.
+        units: Number of units named in the labels.
+        spearman: The correlation, -1 to 1; None if undefined.
+        p_value: Two-sided p-value: the probability of a correlation at least as strong if unit scores and faults
+            were unrelated.
+        undefined: Why the correlation is undefined.
     """
 
     units: int
@@ -30,28 +31,29 @@ class UnitCorrelation:
     undefined: str | None = None
 
 
-def unit_correlation(units: pd.DataFrame, *, seed: int) -> UnitCorrelation:
+def unit_correlation(records: pd.DataFrame, *, seed: int) -> UnitCorrelation:
     """Correlate the mean score of each unit's records with the share of faults among them.
 
-    The p-value is that of a permutation test: exact for up to seven units, from 9999 random permutations for more.
-    The usual one, of Student's t, does not hold for the dozen units that are typical here.
+    The p-value comes from a permutation test: exact for up to seven units, with 9999 random permutations for more.
+    The usual p-value, from Student's t, does not hold for the dozen units that are typical here.
 
     Args:
-        units: A row a record: ``fleet``, ``unit``, ``score`` and ``fault``; records without a unit are left aside.
+        records: One row per record: ``fleet``, ``unit``, ``score`` and ``fault``. Records without a unit are ignored.
         seed: Seed of the permutations.
     """
-    named = units[units["unit"] != ""].groupby(["fleet", "unit"])[["score", "fault"]].mean()
-    if len(named) < MIN_UNITS:
-        return UnitCorrelation(len(named), undefined=f"fewer than {MIN_UNITS} units are named in the labels")
-    for name, what in (("fault", "the same share of faults"), ("score", "the same score")):
-        if named[name].nunique() == 1:
-            return UnitCorrelation(len(named), undefined=f"all units have {what}")
-    scores, shares = (_standardised_ranks(named[name].to_numpy(np.float64)) for name in ("score", "fault"))
+    named = records[records["unit"] != ""]
+    means = named.groupby(["fleet", "unit"])[["score", "fault"]].mean()
+    if len(means) < MIN_UNITS:
+        return UnitCorrelation(len(means), undefined=f"fewer than {MIN_UNITS} units are named in the labels")
+    for name, description in (("fault", "the same share of faults"), ("score", "the same score")):
+        if means[name].nunique() == 1:
+            return UnitCorrelation(len(means), undefined=f"all units have {description}")
+    scores, shares = (_standardised_ranks(means[name].to_numpy(np.float64)) for name in ("score", "fault"))
 
     def correlation(permuted: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
         return np.asarray((permuted * shares).mean(axis=axis))
 
-    # Drawn in batches, as all permutations of some hundred units at once would take gigabytes.
+    # In batches: all permutations of some hundred units at once would take gigabytes.
     test = permutation_test(
         (scores,),
         correlation,
@@ -61,11 +63,14 @@ def unit_correlation(units: pd.DataFrame, *, seed: int) -> UnitCorrelation:
         batch=1000,
         rng=np.random.default_rng(seed),
     )
-    return UnitCorrelation(len(named), spearman=float(test.statistic), p_value=float(test.pvalue))
+    return UnitCorrelation(len(means), spearman=float(test.statistic), p_value=float(test.pvalue))
 
 
 def _standardised_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks of mean 0 and variance 1, equal values sharing theirs: the mean product of two is Spearman's."""
+    """Return ranks scaled to mean 0 and variance 1; equal values share the mean of their ranks.
+
+    The mean product of two such rankings is Spearman's correlation.
+    """
     ranks = np.asarray(rankdata(values), dtype=np.float64)
     standardised: NDArray[np.float64] = (ranks - ranks.mean()) / ranks.std()
     return standardised
