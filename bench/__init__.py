@@ -1,1 +1,1 @@
-"""Measurements, apart from the tests: times vary from machine to machine and from run to run."""
+"""Benchmarks. They are no tests: times vary between machines and between runs."""

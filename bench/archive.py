@@ -1,12 +1,13 @@
-"""Featurize on a whole archive: records a second beside one process without Ray, start-up, memory.
+"""Records per second, start-up time and memory of jobs.featurize on a whole archive, against one process without Ray.
 
     python -m bench.archive [RECORDS]
 
-Three forms of the same records: many small files, one long file, and some of each, a part of them compressed; and a
-quarter of the records, to see whether memory follows their number. All needs 70 kB a record of disk, twice.
+The same records come in three forms: many small files, one long file, and a mix that is partly compressed. A second
+archive with a quarter of the records shows whether memory grows with their number. The benchmark needs twice 70 kB of
+disk per record.
 
-Compare ratios: one process and the cluster run one after the other. Who else uses the machine takes from both what
-they please, so the CPU time that a record takes, Ray's own processes included, stands beside the time on the clock.
+Compare ratios: one process and the cluster run one after the other. Other users of the machine slow both down, so the
+table also gives the CPU time per record, Ray's own processes included.
 """
 
 import os
@@ -42,14 +43,14 @@ Form = Callable[[list[Path], Path], None]
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run took.
+    """Cost of one run.
 
     Attributes:
-        records_a_second: From the first group that was finished to the last.
-        cpu_ms: CPU time a record in that time, of all processes.
-        first_group_s: From the start of the command to the first group that was finished.
-        first_cpu_s: CPU time until then, of all processes.
-        peak_mb: Memory of all processes.
+        records_a_second: Rate between the end of the first group and the end of the last.
+        cpu_ms: CPU time per record in that interval, all processes together.
+        first_group_s: Time from the start of the command to the end of the first group.
+        first_cpu_s: CPU time until then, all processes together.
+        peak_mb: Peak memory, all processes together.
     """
 
     records_a_second: float
@@ -60,7 +61,7 @@ class Measured:
 
 
 def small_files(files: list[Path], folder: Path) -> None:
-    """Keep the files as the fleet wrote them, some nine records each."""
+    """Link the files as the fleet wrote them, with about nine records each."""
     for i, path in enumerate(files):
         os.link(path, folder / f"{i:06}.jsonl")
 
@@ -73,7 +74,7 @@ def one_file(files: list[Path], folder: Path) -> None:
 
 
 def mix(files: list[Path], folder: Path) -> None:
-    """Put half of the records into one file, a tenth into a compressed one, and leave the others as they are."""
+    """Put half of the files into one file and a tenth into a compressed one, and link the rest."""
     half, tenth = len(files) // 2, len(files) // 10
     one_file(files[:half], folder)
     with gzip.open(folder / "packed.jsonl.gz", "wb", compresslevel=1) as out:
@@ -86,7 +87,11 @@ FORMS: dict[str, Form] = {"small files": small_files, "one file": one_file, "mix
 
 
 def run_featurize(archive: Path, run: Path, n_cores: int) -> None:
-    """Run the job on a Ray of so many CPUs; it is an error if Ray spills objects to disk."""
+    """Run the job on a local Ray with `n_cores` CPUs.
+
+    Raises:
+        SystemExit: Ray spilled objects to disk.
+    """
     context: Any = ray.init(
         address="local",
         num_cpus=n_cores,
@@ -104,9 +109,9 @@ def run_featurize(archive: Path, run: Path, n_cores: int) -> None:
 
 
 def run_alone(archive: Path, run: Path) -> None:
-    """Process the groups in this process, one after the other, as the cluster's workers do.
+    """Process the groups one after the other in this process, as the cluster's workers do.
 
-    Lines of a long file are not counted first, so their numbers are wrong; nothing else differs.
+    The lines of a long file are not counted first, so line numbers are wrong. Nothing else differs.
     """
     settings = Settings(run=str(run), archive=[str(archive)])
     rows = RowSet(settings.store)
@@ -116,17 +121,17 @@ def run_alone(archive: Path, run: Path) -> None:
         writer(group.to_json())
 
 
-def measure(how: str, archive: Path, *, n_cores: int) -> Measured:
-    """Run one of the two ways in a command of its own."""
+def measure(mode: str, archive: Path, *, n_cores: int) -> Measured:
+    """Run featurize in a process of its own, alone or on the cluster, and return its cost."""
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         run = Path(folder) / "run"
-        argv = [sys.executable, "-m", "bench.archive", how, str(archive), str(run), str(n_cores)]
+        argv = [sys.executable, "-m", "bench.archive", mode, str(archive), str(run), str(n_cores)]
         samples = watch(argv, n_cores=n_cores)
         return measured(samples, run)
 
 
 def measured(samples: Sequence[Sample], run: Path) -> Measured:
-    """Read what a run took from the times at which its receipts were signed."""
+    """Compute the cost of a run from the times of its receipts."""
     signed = sorted((path.stat().st_mtime, path.stem) for path in (run / "ledger").iterdir())
     records = {name: receipt.records for name, receipt in Ledger(Settings(run=str(run)).store).receipts().items()}
     (first, first_group), (last, _) = signed[0], signed[-1]
@@ -137,23 +142,23 @@ def measured(samples: Sequence[Sample], run: Path) -> Measured:
     return Measured(n_records / (last - first), cpu_ms, first - samples[0].time, first_cpu_s, peak_mb)
 
 
-def _at(samples: Sequence[Sample], moment: float) -> Sample:
-    return samples[min(bisect(samples, moment, key=lambda sample: sample.time), len(samples) - 1)]
+def _at(samples: Sequence[Sample], time: float) -> Sample:
+    return samples[min(bisect(samples, time, key=lambda sample: sample.time), len(samples) - 1)]
 
 
 HEAD = ["cores", "alone", "cluster", "of cores", "alone", "cluster", "group, s", "CPU s", "alone", "cluster"]
 
 
 def show(name: str, archive: Path, cores: Iterable[int]) -> None:
-    """Print a line for each number of cores."""
+    """Print one line for each number of cores."""
     alone = measure("alone", archive, n_cores=1)
     for n in cores:
-        found = measure("featurize", archive, n_cores=n)
-        share = found.records_a_second / alone.records_a_second / n
-        rates = [f"{alone.records_a_second:.0f}", f"{found.records_a_second:.0f}", f"{share:.0%}"]
-        costs = [f"{alone.cpu_ms:.2f}", f"{found.cpu_ms:.2f}"]
-        start = [f"{found.first_group_s:.1f}", f"{found.first_cpu_s:.1f}"]
-        memory = [f"{alone.peak_mb:.0f}", f"{found.peak_mb:.0f}"]
+        cluster = measure("featurize", archive, n_cores=n)
+        share = cluster.records_a_second / alone.records_a_second / n
+        rates = [f"{alone.records_a_second:.0f}", f"{cluster.records_a_second:.0f}", f"{share:.0%}"]
+        costs = [f"{alone.cpu_ms:.2f}", f"{cluster.cpu_ms:.2f}"]
+        start = [f"{cluster.first_group_s:.1f}", f"{cluster.first_cpu_s:.1f}"]
+        memory = [f"{alone.peak_mb:.0f}", f"{cluster.peak_mb:.0f}"]
         print_line(name, [str(n), *rates, *costs, *start, *memory])
 
 
@@ -180,9 +185,9 @@ def main(n_records: int) -> None:
             shutil.rmtree(fleet.archive)
 
 
-def command(how: str, archive: Path, run: Path, n_cores: int) -> None:
-    """Run one of the two ways here."""
-    if how == "alone":
+def command(mode: str, archive: Path, run: Path, n_cores: int) -> None:
+    """Run featurize in this process, alone or on a local cluster."""
+    if mode == "alone":
         run_alone(archive, run)
     else:
         run_featurize(archive, run, n_cores)

@@ -1,10 +1,10 @@
-"""The bank, stage one's default: seconds and memory to fit it, and records a second to score, by the jobs themselves.
+"""Seconds and memory of the jobs to fit the bank, the default detector, and its records per second when scoring.
 
     python -m bench.bank [RECORDS] [SENSORS]
 
-Features are random, around a spectrum of each sensor's own: the time does not depend on what is in them. They are
-scored twice: a group of few sensors and many records of each, as archives sorted by sensor give, and a group of as
-many sensors as can be.
+Features are random, around one spectrum per sensor; the time does not depend on their values. They are scored in two
+orders: groups of few sensors with many records each, as in archives sorted by sensor, and groups of as many sensors
+as possible.
 """
 
 import resource
@@ -39,9 +39,9 @@ class Fleet:
     """Random features.
 
     Args:
-        n_records: In all.
-        n_sensors: With as many records each.
-        by_sensor: Whether a sensor's records follow each other, or those of a time.
+        n_records: Number of records.
+        n_sensors: Number of sensors, with equally many records each.
+        by_sensor: True to sort records by sensor, False to sort them by time.
     """
 
     n_records: int
@@ -49,7 +49,7 @@ class Fleet:
     by_sensor: bool
 
     def write(self, run: Store) -> None:
-        """Write them as the closed features of a run."""
+        """Write the features as the finished ones of a run."""
         rng, rows_of_run = np.random.default_rng(0), RowSet(run)
         own = rng.standard_normal((self.n_sensors, 1)).astype(np.float32)
         groups = np.array_split(np.arange(self.n_records), -(-self.n_records // GROUP_RECORDS))
@@ -89,7 +89,7 @@ class Fleet:
 
 
 def main() -> None:
-    """Print what the jobs take."""
+    """Print durations, memory and rates."""
     n_records, n_sensors = map(int, [*sys.argv[1:], *map(str, (RECORDS, SENSORS)[len(sys.argv) - 1 :])])
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(run=f"{folder}/run")
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def score_all(run: Store, order: str) -> None:
-    """Score all groups, and print how fast they came once the first was there."""
+    """Score all groups, and print the records per second after the first group."""
     parts = ScoreParts.planned(FeatureSet(run), Models(run).required_key("detector"))
     with cluster():
         score_groups(parts, FeatureSet(run))

@@ -1,10 +1,10 @@
-"""How well our detectors and plain ones tell faults from the rest on the gearbox, under harder and harder tests.
+"""ROC AUC of our detectors and of baselines on the gearbox recordings, under increasingly hard conditions.
 
     python -m bench.detect ../shared/data/gearbox
 
-Prints Markdown: ROC AUC of single records, mean and spread over seeds, which draw the test's changes and begin the
-networks. The history is `archive`, the test `new`; only the last step reads the labels. Images are 64 pixels wide and
-trained for 10 epochs, once, to fit the time.
+Prints a Markdown table: AUC over single records, mean and standard deviation over seeds. A seed draws the changes to
+the test and initialises the networks. The history is `archive`, the test is `new`; detectors see no labels. Image
+networks use 64 pixels, 10 epochs and one seed to save time: they show that it runs and are not a benchmark.
 """
 
 import sys
@@ -22,7 +22,7 @@ from xfmr import features
 from xfmr.evaluation import baselines
 from xfmr.normal import Rows, Standardiser
 from xfmr.records import Record, read_records, record_id
-from xfmr.schema import fixed_size_column, to_numpy
+from xfmr.schema import KEY, NORMAL, fixed_size_column, to_numpy
 from xfmr.views.hum import HARMONIC_COLUMNS
 from xfmr.views.views import View, spectra
 
@@ -39,28 +39,28 @@ Archive = tuple[np.ndarray, pd.DataFrame]
 
 
 def read(folder: Path) -> Archive:
-    """Read the signals of an archive and who recorded them when."""
-    found: list[Record] = []
+    """Read the signals of an archive, with the sensor and time of each."""
+    records: list[Record] = []
     for path in sorted(folder.rglob("*.jsonl*")):
         with path.open("rb") as stream:
-            found += [item for item in read_records(stream, name=path.name) if isinstance(item, Record)]
-    rows = pd.DataFrame({"sensor_id": [r.sensor_id for r in found], "data_time": [r.data_time for r in found]})
-    return np.stack([record.signal for record in found]), rows.assign(fleet="")
+            records += [item for item in read_records(stream, name=path.name) if isinstance(item, Record)]
+    rows = pd.DataFrame({"sensor_id": [r.sensor_id for r in records], "data_time": [r.data_time for r in records]})
+    return np.stack([record.signal for record in records]), rows.assign(fleet="")
 
 
 def table_of(signals: np.ndarray, rows: pd.DataFrame) -> pa.Table:
-    """Compute the columns that detectors read, in order of sensor and time."""
-    order = rows.reset_index(drop=True).sort_values(["sensor_id", "data_time"]).index.to_numpy()
+    """Compute the columns that detectors read, sorted by sensor and time."""
+    order = rows.reset_index(drop=True).sort_values(KEY).index.to_numpy()
     signals, rows = signals[order], rows.iloc[order]
     columns = features.feature_columns(signals, sample_rate_hz=RATE_HZ, columns=COLUMNS)
-    identity = pa.Table.from_pandas(rows.assign(record_id=list(map(record_id, signals))), preserve_index=False)
+    table = pa.Table.from_pandas(rows.assign(record_id=list(map(record_id, signals))), preserve_index=False)
     for name, values in {**columns, "signal": signals.astype(np.float32)}.items():
-        identity = identity.append_column(name, fixed_size_column(values))
-    return identity
+        table = table.append_column(name, fixed_size_column(values))
+    return table
 
 
 def detector_on(fit: baselines.Fit, read_view: ReadView = spectra) -> Fit:
-    """Make a detector of standardised values, by default log spectra; it is fitted to the history as it is."""
+    """Return a detector on standardised values, by default log spectra. It is fitted to the uncleaned history."""
 
     def fit_table(past: pa.Table) -> Score:
         seen, rows = read_view(past), Rows.of(past)
@@ -72,12 +72,12 @@ def detector_on(fit: baselines.Fit, read_view: ReadView = spectra) -> Fit:
 
 
 def zerone(table: pa.Table) -> np.ndarray:
-    """Read the 1200 values as they are."""
+    """Return the 1200 Zerone values unscaled."""
     return to_numpy(table, "zerone")
 
 
 def log_zerone(table: pa.Table) -> np.ndarray:
-    """Read the 1200 values as the branch `zerone` has them: in decades, level-free."""
+    """Return the 1200 Zerone values as the branch `zerone` sees them: log10, without the level."""
     return View("zerone", 224, "log").read(table)
 
 
@@ -98,7 +98,15 @@ ON_ZERONE = {
 def conditions(
     past: Archive, new: Archive, was_faulty: np.ndarray, faulty: np.ndarray, seed: int
 ) -> Iterator[tuple[Archive, dict[str, Archive]]]:
-    """Yield each history and the tests of it by name."""
+    """Yield each history with its tests by name.
+
+    Args:
+        past: The archive.
+        new: The records to test on.
+        was_faulty: True for faulty records of the archive.
+        faulty: True for faulty new records.
+        seed: Seed of the gains, the noise and the faults that move into the history.
+    """
     rng = np.random.default_rng(seed)
     yield (past[0][~was_faulty], past[1][~was_faulty]), {"no faults in history": new}
     signals, rows = new
@@ -111,23 +119,27 @@ def conditions(
     yield history, {"10 % faults in history": (signals[rest], rows.iloc[rest])}
 
 
-def auc(score: Score, unseen: pa.Table, labels: pd.DataFrame) -> float:
-    """Compare the scores of records with what people called them."""
-    identity = unseen.select(["sensor_id", "data_time"]).to_pandas()
-    truth = identity.merge(labels, how="left", on=["sensor_id", "data_time"])["label"] != "normal"
-    return float(roc_auc_score(truth, score(unseen)))
+def read_labels(folder: Path) -> pd.DataFrame:
+    """Read the labels of all recordings."""
+    labels = pd.read_csv(folder / "labels.csv")
+    return labels.assign(fleet="", data_time=pd.to_datetime(labels["data_time"], utc=True))
+
+
+def faulty_rows(rows: pd.DataFrame, labels: pd.DataFrame) -> np.ndarray:
+    """Return True for the records that are labelled as faults."""
+    return np.asarray(rows.merge(labels, how="left", on=KEY)["label"] != NORMAL)
+
+
+def auc(score: Score, test: pa.Table, labels: pd.DataFrame) -> float:
+    """Return the AUC of the scores of a test."""
+    return float(roc_auc_score(faulty_rows(test.select(KEY).to_pandas(), labels), score(test)))
 
 
 def main(folder: Path) -> None:
     """Print the table."""
-    labels = pd.read_csv(folder / "labels.csv")
-    labels["data_time"] = pd.to_datetime(labels["data_time"], utc=True)
-    past, new = read(folder / "archive"), read(folder / "new")
-    was_faulty, faulty = (
-        (rows.merge(labels, how="left", on=["sensor_id", "data_time"])["label"] != "normal").to_numpy()
-        for _, rows in (past, new)
-    )
-    found: dict[tuple[str, str], list[float]] = {}
+    labels, past, new = read_labels(folder), read(folder / "archive"), read(folder / "new")
+    was_faulty, faulty = (faulty_rows(rows, labels) for _, rows in (past, new))
+    aucs: dict[tuple[str, str], list[float]] = {}
     for seed in SEEDS:
         for history, tests in conditions(past, new, was_faulty, faulty, seed):
             known, unseen = table_of(*history), {name: table_of(*test) for name, test in tests.items()}
@@ -137,8 +149,8 @@ def main(folder: Path) -> None:
                 ours |= fit_images(known, "log", size=64, epochs=10) | fit_images(known, "minmax", size=64, epochs=10)
             for name, score in ({name: detector.score for name, detector in ours.items()} | detectors).items():
                 for condition, test in unseen.items():
-                    found.setdefault((name, condition), []).append(auc(score, test, labels))
-    cells = {key: f"{np.mean(v):.3f}" + f" ± {np.std(v):.3f}" * (len(v) > 1) for key, v in found.items()}
+                    aucs.setdefault((name, condition), []).append(auc(score, test, labels))
+    cells = {key: f"{np.mean(v):.3f}" + f" ± {np.std(v):.3f}" * (len(v) > 1) for key, v in aucs.items()}
     table = pd.Series(cells).unstack(sort=False).fillna("")
     print("| | " + " | ".join(table.columns) + " |", "| --- " * (1 + len(table.columns)) + "|", sep="\n")
     for detector, row in table.iterrows():

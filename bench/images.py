@@ -1,4 +1,4 @@
-"""Images a second through the image encoder on a GPU, beside a plain PyTorch loop of the same network in float32.
+"""Images per second of the image encoder on a GPU, against a plain float32 PyTorch loop with the same network.
 
 python -m bench.images
 """
@@ -29,7 +29,7 @@ ROUNDS = 3
 
 
 class PlainEncoder(nn.Module):
-    """The encoder's layers as anyone would call them."""
+    """The encoder's layers, called directly in float32."""
 
     def __init__(self, encoder: ImageEncoder) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class PlainEncoder(nn.Module):
 
 
 class PlainDecoder(nn.Module):
-    """The decoder's layers likewise."""
+    """The decoder's layers, called directly in float32."""
 
     def __init__(self, decoder: ImageDecoder) -> None:
         super().__init__()
@@ -55,8 +55,8 @@ class PlainDecoder(nn.Module):
 
 
 def images_a_second(step: Callable[[], object]) -> float:
-    """Return the best of some runs over all images."""
-    step()  # kernels are chosen and memory is taken before the clock runs
+    """Return the images per second of the fastest of three runs over all images."""
+    step()  # warm up: choose kernels, allocate memory
     times = []
     for _ in range(ROUNDS):
         torch.cuda.synchronize()
@@ -68,7 +68,7 @@ def images_a_second(step: Callable[[], object]) -> float:
 
 
 def embed_plainly(network: nn.Module, images: np.ndarray) -> Tensor:
-    """Embed stored images in the loop that stands in tutorials."""
+    """Embed stored images in the usual tutorial loop."""
     network.eval()
     with torch.no_grad():
         batches = torch.from_numpy(images).split(BATCH)
@@ -76,7 +76,7 @@ def embed_plainly(network: nn.Module, images: np.ndarray) -> Tensor:
 
 
 def train(network: nn.Module, images: np.ndarray, load: Callable[[np.ndarray], Inputs]) -> None:
-    """Train an autoencoder for one pass."""
+    """Train an autoencoder for one epoch."""
     network.train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
     for start in range(0, len(images), BATCH):

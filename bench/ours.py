@@ -1,4 +1,4 @@
-"""Our detectors fitted to a table of features in this process, by the train loop that the jobs' workers run."""
+"""Fit our detectors to a table of features in this process, with the training loop that the jobs use."""
 
 from typing import Any
 
@@ -25,27 +25,27 @@ from xfmr.views.views import View, spectra
 
 
 def fit_ours(past: pa.Table, *, rate_hz: float, seed: int) -> dict[str, Detector]:
-    """Fit all detectors of the default branch, with their default settings."""
+    """Fit all detectors of the default branch with their default settings."""
     history = _folded(past, View("spectrum", 224, "log"))
-    found: dict[str, Detector] = {"bank (default)": fit_bank_alone(past, rate_hz)}
-    found |= _from_encoders(history, seed, epochs=60)
-    found["Deep SVDD, not pretrained"] = _svdd(_untrained(history, seed), history, "one_class", 60, seed)
+    detectors: dict[str, Detector] = {"bank (default)": fit_bank_alone(past, rate_hz)}
+    detectors |= _from_encoders(history, seed, epochs=60)
+    detectors["Deep SVDD, not pretrained"] = _svdd(_untrained(history, seed), history, "one_class", 60, seed)
     vae = VaeSettings()
-    found["VAE"] = fit_vae(history, vae, Schedule(vae.epochs, vae.batch_size, seed), LocalTrainer())
+    detectors["VAE"] = fit_vae(history, vae, Schedule(vae.epochs, vae.batch_size, seed), LocalTrainer())
     weights = EnsembleSettings().weights
-    members = {"svdd": found["Deep SVDD, one class"], "vae": found["VAE"]}
-    found["ensemble"] = EnsembleDetector(tuple(members[kind] for kind in weights), tuple(weights.values()))
-    return found
+    members = {"svdd": detectors["Deep SVDD, one class"], "vae": detectors["VAE"]}
+    detectors["ensemble"] = EnsembleDetector(tuple(members[kind] for kind in weights), tuple(weights.values()))
+    return detectors
 
 
 def fit_networks(past: pa.Table, *, seed: int) -> dict[str, Detector]:
-    """Fit `ae` and one-class `svdd` of the default branch, with their default settings."""
-    found = _from_encoders(_folded(past, View("spectrum", 224, "log")), seed, epochs=60)
-    return {"`ae`": found["AE error"], "`svdd`": found["Deep SVDD, one class"]}
+    """Fit `ae` and one-class `svdd` of the default branch with their default settings."""
+    detectors = _from_encoders(_folded(past, View("spectrum", 224, "log")), seed, epochs=60)
+    return {"`ae`": detectors["AE error"], "`svdd`": detectors["Deep SVDD, one class"]}
 
 
 def fit_images(past: pa.Table, scale: ImageScale, *, size: int, epochs: int) -> dict[str, Detector]:
-    """Fit AE and Deep SVDD to hetero images, smaller and for fewer epochs than by default."""
+    """Fit AE and Deep SVDD to hetero images, with fewer pixels and epochs than by default."""
     history = _folded(past, View("image", size, scale))
     return {
         f"{name}, {scale} images": detector for name, detector in _from_encoders(history, 0, epochs=epochs).items()
@@ -55,10 +55,10 @@ def fit_images(past: pa.Table, scale: ImageScale, *, size: int, epochs: int) -> 
 def _from_encoders(history: FoldedHistory, seed: int, *, epochs: int) -> dict[str, Detector]:
     options, schedule = PretrainSettings(), Schedule(epochs, 64, seed)
     pretrained = Pretrained.of_bytes(fit_encoders(history, options, schedule, LocalTrainer())[0], "bench")
-    found: dict[str, Detector] = {"AE error": fit_ae(pretrained, history)}
+    detectors: dict[str, Detector] = {"AE error": fit_ae(pretrained, history)}
     for name, objective in (("one class", "one_class"), ("soft boundary", "soft_boundary")):
-        found[f"Deep SVDD, {name}"] = _svdd(pretrained, history, objective, epochs, seed)
-    return found
+        detectors[f"Deep SVDD, {name}"] = _svdd(pretrained, history, objective, epochs, seed)
+    return detectors
 
 
 def _svdd(pretrained: Pretrained, history: FoldedHistory, objective: Any, epochs: int, seed: int) -> Detector:
@@ -74,7 +74,7 @@ def _untrained(history: FoldedHistory, seed: int) -> Pretrained:
 
 
 def _folded(past: pa.Table, view: View) -> FoldedHistory:
-    """Clean a history by its log spectra and cut it into folds."""
+    """Clean a history by its log spectra and split it into folds."""
     rows, values = Rows.of(past), view.read(past)
     history = clean_history(values, rows, spectra(past))
     return FoldedHistory.of(ModelInputs.fit(view, values, rows), history, DEFAULT_FOLDS[view.branch], digest="")

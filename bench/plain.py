@@ -1,6 +1,6 @@
-"""The plain way: one record at a time with the standard library, SciPy, PyWavelets and OpenCV.
+"""Reference implementations: one record at a time, with the standard library, SciPy and PyWavelets.
 
-What the kernels of `xfmr.features` are measured against, and in the tests compared with.
+The benchmarks compare the speed of `xfmr.features` with them, and the tests its results.
 """
 
 import json
@@ -15,7 +15,7 @@ Vector = npt.NDArray[np.float64]
 
 
 def parse(line: bytes) -> npt.NDArray[np.float32]:
-    """Parse a line's signal."""
+    """Parse the signal of a line."""
     return np.array([float(token) for token in json.loads(line)["signal_value"].split(",")], dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What a command and all processes that come of it take: memory and CPU time, read from /proc."""
+"""Memory and CPU time of a command and all processes that it starts, read from /proc."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TICKS_S = os.sysconf("SC_CLK_TCK")
 
 
 class Sample(NamedTuple):
-    """All processes of a command at one moment.
+    """Usage of all processes of a command at one time.
 
     Attributes:
-        time: As `time.time` gives it.
-        cpu_s: CPU time that they have taken since they started, of those that have ended as well.
-        pss_mb: Their memory, what several share counted once.
+        time: Seconds since the epoch, see `time.time`.
+        cpu_s: CPU time since the start, including that of processes that have ended.
+        pss_mb: Proportional set size: shared memory is counted once.
     """
 
     time: float
@@ -31,10 +31,10 @@ class Sample(NamedTuple):
 
 
 def watch(argv: Sequence[str], *, n_cores: int) -> list[Sample]:
-    """Run a command on some of this machine's cores to its end, and watch it.
+    """Run a command on the first cores of this machine, and sample its usage until it ends.
 
     Raises:
-        SystemExit: Where it fails, with its words.
+        SystemExit: The command fails; the message is its output.
     """
     mark = uuid.uuid4().hex
     cores = set(sorted(os.sched_getaffinity(0))[:n_cores])
@@ -58,12 +58,12 @@ def watch(argv: Sequence[str], *, n_cores: int) -> list[Sample]:
 
 
 def _processes(mark: bytes) -> list[int]:
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended, or is somebody else's
+        with suppress(OSError):  # the process has ended, or belongs to another user
             if mark in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def _cpu_s(pid: int) -> float | None:

@@ -1,9 +1,9 @@
-"""Scores of many sensors: the shuffle from scored groups to a file a sensor, and how they are read back.
+"""Seconds to shuffle scores of many sensors from scored groups into one file per sensor, and to read them back.
 
     python -m bench.scores [RECORDS] [SENSORS]
 
-Every group holds records of as many sensors as it can, so that each task finds rows in every group. What a detector
-takes is left out: its scores are random here.
+Every group holds records of as many sensors as possible, so each task finds rows in every group. The scores are
+random: the detector's own time is not measured.
 """
 
 import resource
@@ -27,12 +27,12 @@ from xfmr.storage import Store
 from xfmr.storage.models import Models
 
 RECORDS, SENSORS = 500_000, 5_000
-# Of about 100 MB of input.
+# About 100 MB of input.
 GROUP_RECORDS = 1400
 
 
 def write_parts(run: Store, n_records: int, n_sensors: int) -> ScoreParts:
-    """Write the scores of records that come from one sensor after the other, a minute between two of the same."""
+    """Write random scores. Sensors alternate, and a sensor's records are 45 minutes apart."""
     rng = np.random.default_rng(0)
     groups = [np.arange(first, min(first + GROUP_RECORDS, n_records)) for first in range(0, n_records, GROUP_RECORDS)]
     parts = ScoreParts(run, "random", tuple(f"{rows[0]:09}" for rows in groups))
@@ -49,15 +49,15 @@ def write_parts(run: Store, n_records: int, n_sensors: int) -> ScoreParts:
 
 
 @contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Print the seconds that a block takes."""
+def timed(label: str) -> Iterator[None]:
+    """Print the duration of a block in seconds."""
     began = time.monotonic()
     yield
-    print(f"{what}: {time.monotonic() - began:.2f} s", flush=True)
+    print(f"{label}: {time.monotonic() - began:.2f} s", flush=True)
 
 
 def main() -> None:
-    """Print seconds, and the driver's memory."""
+    """Print durations and the driver's memory."""
     n_records, n_sensors = map(int, [*sys.argv[1:], *map(str, (RECORDS, SENSORS)[len(sys.argv) - 1 :])])
     with tempfile.TemporaryDirectory() as folder, cluster():
         run = Store(folder)

@@ -1,10 +1,10 @@
-"""How well detectors rank the gearbox's faults where both its folders are split anew, by time and by load.
+"""ROC AUC of our detectors on the gearbox recordings, with other splits into history and test: by time and by load.
 
     python -m bench.splits ../shared/data/gearbox
 
-Prints Markdown: ROC AUC of single records, mean and worst over the splits, and of each sensor by itself. All sensors'
-records of a moment fall on the same side. The rig's five loads are told apart by clustering the spectra of its
-healthy moments, for which, as for the AUC, the labels are read.
+Prints a Markdown table: AUC over single records, mean and worst over the splits, also for each sensor alone. All
+records of a moment are on the same side of a split. The rig's five loads are clusters of the spectra of its healthy
+moments. Labels are used to find the healthy moments and for the AUC.
 """
 
 import sys
@@ -19,25 +19,24 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from bench.detect import RATE_HZ, read, table_of
+from bench.detect import RATE_HZ, faulty_rows, read, read_labels, table_of
 from bench.ours import fit_bank_alone, fit_networks
-from xfmr.schema import to_numpy
+from xfmr.schema import KEY, to_numpy
 
 N_LOADS, N_TIME_SPLITS = 5, 6
-# So many faulty moments are some 5 % of the history.
+# Faulty moments in the history, about 5 % of it.
 N_HIDDEN = 2
 
 
 def moments_of(table: pa.Table, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Number each record's moment, and say of each moment whether it is faulty."""
-    rows = table.select(["sensor_id", "data_time"]).to_pandas()
-    faulty = rows.merge(labels, how="left", on=["sensor_id", "data_time"])["label"] != "normal"
+    """Return the moment of each record, counted from 0, and True for each moment that is faulty."""
+    rows = table.select(KEY).to_pandas()
     moments, _ = pd.factorize(rows["data_time"], sort=True)
-    return moments, faulty.groupby(moments).first().to_numpy()
+    return moments, pd.Series(faulty_rows(rows, labels)).groupby(moments).first().to_numpy()
 
 
 def loads_of(table: pa.Table, moments: np.ndarray, faulty: np.ndarray) -> np.ndarray:
-    """Tell the loads of healthy moments apart; -1 for those of the others."""
+    """Return the load of each moment as a cluster number; -1 for faulty moments."""
     spectra = to_numpy(table, "log_spectrum")[np.argsort(moments, kind="stable")].reshape(len(faulty), -1)
     healthy = PCA(6, random_state=0).fit_transform(spectra[~faulty])
     loads = np.full(len(faulty), -1)
@@ -46,7 +45,7 @@ def loads_of(table: pa.Table, moments: np.ndarray, faulty: np.ndarray) -> np.nda
 
 
 def splits(faulty: np.ndarray, loads: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the name of each kind of split and the moments of its history."""
+    """Yield the moments of each history, with the name of its kind of split."""
     for seed in range(N_TIME_SPLITS):
         rng = np.random.default_rng(seed)
         healthy = rng.permutation(np.flatnonzero(~faulty))
@@ -58,34 +57,33 @@ def splits(faulty: np.ndarray, loads: np.ndarray) -> Iterator[tuple[str, np.ndar
             yield name, np.concatenate([np.flatnonzero(np.isin(loads, chosen)), hidden])
 
 
-def cell(figures: Sequence[float]) -> str:
-    """Say mean and worst."""
-    return f"{np.mean(figures):.3f}, {min(figures):.3f}"
+def cell(aucs: Sequence[float]) -> str:
+    """Format mean and worst."""
+    return f"{np.mean(aucs):.3f}, {min(aucs):.3f}"
 
 
 def main(folder: Path) -> None:
     """Print the table."""
-    labels = pd.read_csv(folder / "labels.csv")
-    labels["data_time"] = pd.to_datetime(labels["data_time"], utc=True)
+    labels = read_labels(folder)
     (past, past_rows), (new, new_rows) = read(folder / "archive"), read(folder / "new")
     table = table_of(np.concatenate([past, new]), pd.concat([past_rows, new_rows]))
     moments, faulty = moments_of(table, labels)
     sensors = np.asarray(table["sensor_id"])
-    found: dict[str, dict[str, list[float]]] = {}
+    aucs: dict[str, dict[str, list[float]]] = {}
     for name, shown in splits(faulty, loads_of(table, moments, faulty)):
         seen = np.isin(moments, shown)
         history, rest = table.filter(pa.array(seen)), table.filter(pa.array(~seen))
         detectors = {"bank": fit_bank_alone(history, RATE_HZ), **fit_networks(history, seed=0)}
         scores = {kind: detector.score(rest) for kind, detector in detectors.items()}
-        truth, row = faulty[moments[~seen]], found.setdefault(name, {})
+        truth, row = faulty[moments[~seen]], aucs.setdefault(name, {})
         for kind, score in scores.items():
             row.setdefault(kind, []).append(float(roc_auc_score(truth, score)))
         for sensor in sorted(set(sensors)):
             own = sensors[~seen] == sensor
             row.setdefault(f"bank, {sensor} alone", []).append(float(roc_auc_score(truth[own], scores["bank"][own])))
-    columns = list(next(iter(found.values())))
+    columns = list(next(iter(aucs.values())))
     print("| history | " + " | ".join(columns) + " |", "| --- " * (1 + len(columns)) + "|", sep="\n")
-    for name, row in found.items():
+    for name, row in aucs.items():
         print(f"| {name} | " + " | ".join(cell(row[column]) for column in columns) + " |")
 
 

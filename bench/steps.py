@@ -1,9 +1,9 @@
-"""Each step from a line of text to a stored row, in ms a record on one core, beside the plain way of `bench.plain`.
+"""Time of each step from a line of text to a stored row, in ms per record on one core, against `bench.plain`.
 
     python -m bench.steps
 
-Compare ratios: the two times of a line are taken one after the other, and the ms are those of one machine. The
-packages of the extra `peers` join the table when they are installed.
+Compare ratios: the two times of a line are measured one after the other, and depend on the machine. Packages of the
+extra `peers` are included if installed.
 """
 
 import os
@@ -41,7 +41,7 @@ Step = Callable[[], object]
 
 
 def best_ms(step: Step, n_records: int) -> float:
-    """Return the best of some runs, in ms a record: what the machine can do when nothing else disturbs it."""
+    """Return the fastest of seven runs in ms per record: the one that other processes disturbed least."""
     times = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -51,8 +51,8 @@ def best_ms(step: Step, n_records: int) -> float:
 
 
 def show(name: str, step: Step, plain_name: str = "", plain_step: Step | None = None) -> None:
-    """Print a line of the table: a step on a whole batch, and the plain way of a few records."""
-    step()  # kernels are built and caches filled before the clock runs
+    """Print a line of the table: a step on a whole batch, and the plain step on a few records."""
+    step()  # warm up: build kernels, fill caches
     line = f"{name:28}{best_ms(step, BATCH_RECORDS):9.3f}"
     if plain_step is not None:
         theirs, ours = best_ms(plain_step, FEW), best_ms(step, BATCH_RECORDS)
@@ -61,12 +61,12 @@ def show(name: str, step: Step, plain_name: str = "", plain_step: Step | None = 
 
 
 def peak_mb() -> float:
-    """Return the most memory that this process has held, in MB."""
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 def peers(few: np.ndarray) -> Iterator[tuple[str, Step]]:
-    """Yield the ways of others to the scalogram, as far as they are installed."""
+    """Yield other packages' scalograms, for the packages that are installed."""
     for module, make in (("cv2", _opencv), ("fcwt", _fcwt), ("ssqueezepy", _ssqueezepy)):
         try:
             yield make(importlib.import_module(module), few)
@@ -84,7 +84,7 @@ def _fcwt(fcwt: Any, few: np.ndarray) -> tuple[str, Step]:
     scales = fcwt.Scales(morlet, fcwt.FCWT_LINFREQS, int(RATE_HZ), 52, int(RATE_HZ) // 2, 128)
     engine = fcwt.FCWT(morlet, 1, False, True)
 
-    def transform(keep: Any = morlet) -> None:  # which the engine only points to
+    def transform(keep: Any = morlet) -> None:  # keeps the wavelet alive: the engine only points to it
         for x in few.astype(np.float32):
             engine.cwt(x, scales, plane)
 
@@ -97,7 +97,7 @@ def _ssqueezepy(ssqueezepy: Any, few: np.ndarray) -> tuple[str, Step]:
 
 
 def batch_of(signals: np.ndarray) -> tuple[list[bytes], Batch]:
-    """Write signals as lines and as the batch that these parse to."""
+    """Return signals as lines of text, and the batch that these lines parse to."""
     fields = {"data_time": "2024-06-03T00:00:00Z", "sensor_id": "tr01-s1"}
     lines = [json.dumps({**fields, "signal_value": format_signal(signal)}).encode() for signal in signals]
     return lines, parsed(lines)
@@ -115,7 +115,7 @@ def parse_all(lines: list[bytes]) -> list[Record | Reject]:
 
 
 def refused(lines: list[bytes]) -> list[bytes]:
-    """Damage lines in ways that sensors and their software do: missing values, words, lines that end early."""
+    """Return lines with typical damage from sensors and their software: missing values, text, truncated lines."""
     first, last = lines[0].rindex(b" ") + 2, lines[0].rindex(b",") + 1
     text, cut = lines[0][:last], lines[0][: len(lines[0]) // 2]
     array = lines[0][: first - 1] + b"[" + lines[0][first:last]
@@ -124,7 +124,7 @@ def refused(lines: list[bytes]) -> list[bytes]:
 
 
 def whole(lines: list[bytes], rows: FeatureRows) -> pa.Buffer:
-    """Take lines to an encoded file of rows."""
+    """Process lines into an encoded file of rows."""
     return encoded(rows.tables([parsed(lines)]), rows.schema)
 
 
