@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pyarrow import fs
 
 from xfmr.errors import XfmrError
-from xfmr.records import is_record_file
+from xfmr.records import endings_in_words, is_record_file
 from xfmr.storage import Store, absolute_uri
 from xfmr.storage.threads import in_threads
 
@@ -83,7 +83,7 @@ def list_archive(fleet: str, uri: str, *, found: Callable[[int], object] = lambd
         files += [ArchiveFile(fleet, path, info.size, info.mtime_ns or 0) for path, info in named]
         found(len(named))
     if not files:
-        raise XfmrError(f"archive {uri} holds no .jsonl or .json file (also .gz): check the path given to --archive")
+        raise XfmrError(f"archive {uri} holds no {endings_in_words()}: check the path given to --archive")
     return sorted(files)
 
 

@@ -5,12 +5,14 @@ a :class:`Reject` with a :class:`Reason`.
 """
 
 from xfmr.records.fields import MAX_SENSOR_ID_BYTES, TIME_KEYS
-from xfmr.records.files import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, can_be_cut, is_packed, is_record_file, read_records
+from xfmr.records.files import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, read_records
+from xfmr.records.formats import FORMATS, endings_in_words, format_of, is_record_file
 from xfmr.records.lines import parse_line
 from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, record_id
 from xfmr.records.ranges import LineRange
 
 __all__ = [
+    "FORMATS",
     "MAX_DOCUMENT_BYTES",
     "MAX_LINE_BYTES",
     "MAX_SENSOR_ID_BYTES",
@@ -20,8 +22,8 @@ __all__ = [
     "Reason",
     "Record",
     "Reject",
-    "can_be_cut",
-    "is_packed",
+    "endings_in_words",
+    "format_of",
     "is_record_file",
     "parse_line",
     "read_records",

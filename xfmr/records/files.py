@@ -1,46 +1,27 @@
-"""A file of records, compressed or not, to its records and rejects in order."""
+"""Reading a file of records, plain or compressed, to records and rejects in order."""
 
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from xfmr.records.fields import KEYS, SIGNAL_KEY
+from xfmr.records.formats import UNPACK_ERRORS, Unpack, format_of
 from xfmr.records.lines import decode_json, parse_element, parse_line, start_of
 from xfmr.records.model import Reason, Record, Reject, UnusableError
 from xfmr.records.ranges import LineRange
 from xfmr.schema import RECORD_LENGTH
 
 MAX_LINE_BYTES = 64 * 2**20
-# A document is in memory as text and as the records decoded from it; lines are not, however many.
+# A document is in memory both as text and as decoded records; of a file of lines only one line is.
 MAX_DOCUMENT_BYTES = 256 * 2**20
 
-_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-# Of an object store every buffer is a request, so it must be worth the wait.
+# On an object store every buffer is one request, so it must be worth the wait.
 _BUFFER_BYTES = 2**22
-# Any other OSError may pass, such as a network's, and is for the caller to try again.
-_READ_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error)
-
-
-def can_be_cut(name: str) -> bool:
-    """Tell whether a file can be read from any byte on: uncompressed lines."""
-    return name.lower().endswith(".jsonl")
-
-
-def is_packed(name: str) -> bool:
-    """Tell whether a file is compressed."""
-    return name.lower().endswith(".gz")
-
-
-def is_record_file(name: str) -> bool:
-    """Tell whether a file's name ends, in any case, in ``.jsonl``, ``.json``, ``.jsonl.gz`` or ``.json.gz``."""
-    return name.lower().endswith(_ENDINGS)
 
 
 def read_records(
@@ -52,46 +33,45 @@ def read_records(
     max_line_bytes: int = MAX_LINE_BYTES,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
 ) -> Iterator[Record | Reject]:
-    """Read a file's records in order; a ``.jsonl`` file line by line, a ``.json`` file as a whole.
+    """Read a file's records in order: line by line, or a JSON document as a whole.
 
-    Blank lines are skipped, so an empty ``.jsonl`` file has no records; an empty ``.json`` file is invalid. Where
-    reading fails half-way, what came before is followed by one last :attr:`Reason.UNREADABLE_FILE`.
+    Blank lines are skipped, so an empty ``.jsonl`` file has no records; an empty ``.json`` file is invalid. If a
+    compressed file is damaged, the records before the damage are followed by one last reject with
+    :attr:`Reason.UNREADABLE_FILE`. An OSError of the storage is raised, since the caller may retry.
 
     Args:
-        stream: Open for reading, still compressed where the name ends in ``.gz``; it is left open.
-        name: The file's name, whose ending tells its form.
-        part: Of a file that :func:`can_be_cut`, the lines to read; ``stream`` must then be seekable.
+        stream: Open for reading, still compressed if the file is; it is left open.
+        name: The file's name, whose ending is its :class:`~xfmr.records.formats.Format`.
+        part: The lines to read of a file that can be cut; ``stream`` must then be seekable.
         record_length: Samples to which signals are zero-padded or cut.
-        max_line_bytes: Longest line of a ``.jsonl`` file, its line end included; no more is held in memory.
-        max_document_bytes: Longest ``.json`` file, uncompressed.
+        max_line_bytes: Longest line, its line end included; no more is held in memory.
+        max_document_bytes: Longest JSON document, uncompressed.
 
     Raises:
-        ValueError: When the first result is asked for, where the name is not that of a record file.
+        ValueError: If the name is not that of a record file; raised with the first result.
     """
-    if not is_record_file(name):
-        raise ValueError(f"{name}: a record file ends in one of {', '.join(_ENDINGS)}")
-    form = name.lower().removesuffix(".gz")
+    form = format_of(name)
     if part is not None:
         stream.seek(part.begin)
-    with _opened(stream, compressed=form != name.lower()) as source:
-        if form.endswith(".jsonl"):
+    with _opened(stream, form.unpack) as source:
+        if form.lines:
             yield from _read_lines(source, record_length, max_line_bytes, part)
         else:
             yield from _read_document(source, record_length, max_document_bytes)
 
 
 @contextmanager
-def _opened(stream: BinaryIO, *, compressed: bool) -> Iterator[BinaryIO]:
-    if compressed:
-        with gzip.GzipFile(fileobj=stream, mode="rb") as unzipped:
-            yield cast(BinaryIO, unzipped)
+def _opened(stream: BinaryIO, unpack: Unpack | None) -> Iterator[BinaryIO]:
+    if unpack is not None:
+        with unpack(stream) as unpacked:
+            yield unpacked
         return
     # pyarrow's files, unlike Python's, have no readline.
     buffered = io.BufferedReader(cast(io.RawIOBase, stream), _BUFFER_BYTES)
     try:
         yield buffered
     finally:
-        # Left attached, it would close the caller's stream; from one that the caller closed it cannot be detached.
+        # If left attached, it would close the caller's stream; it cannot be detached from a closed one.
         if not stream.closed:
             buffered.detach()
 
@@ -100,7 +80,7 @@ def _read_lines(
     source: BinaryIO, record_length: int, max_line_bytes: int, part: LineRange | None
 ) -> Iterator[Record | Reject]:
     number, at, stop = (part.lines_before or 0, part.begin, part.stop) if part else (0, 0, sys.maxsize)
-    if part and part.start:  # the line that the byte before belongs to started in an earlier part
+    if part and part.start:  # the line of the byte before started in an earlier part
         number, at = number + 1, _skip_rest(source, at, stop)
     try:
         while at < stop and (line := source.readline(max_line_bytes + 1)):
@@ -110,12 +90,12 @@ def _read_lines(
                 at = at if line.endswith(b"\n") else _skip_rest(source, at, stop)
             elif not _is_blank(line):
                 yield parse_line(line, line_number=number, record_length=record_length)
-    except _READ_ERRORS:
+    except UNPACK_ERRORS:
         yield Reject(Reason.UNREADABLE_FILE, number + 1, "")
 
 
 def _skip_rest(source: BinaryIO, at: int, stop: int) -> int:
-    """Read on to the end of a line, or until no line can start before ``stop``; the answer is the new position."""
+    """Read to the end of a line, or until no line can start before ``stop``, and return the new position."""
     while at < stop and (piece := source.readline(_BUFFER_BYTES)):
         at += len(piece)
         if piece.endswith(b"\n"):
@@ -135,12 +115,12 @@ def _read_document(source: BinaryIO, record_length: int, max_bytes: int) -> Iter
         if len(text) > max_bytes:
             raise UnusableError(Reason.DOCUMENT_TOO_LONG)
         elements = _elements(decode_json(text))
-    except _READ_ERRORS:
+    except UNPACK_ERRORS:
         yield Reject(Reason.UNREADABLE_FILE, 1, "")
     except UnusableError as error:
         yield Reject(error.reason, 1, start_of(text))
     else:
-        del text  # as long as its records, which are now apart
+        del text  # as large as the decoded records
         for position, element in enumerate(elements, start=1):
             yield parse_element(element, position=position, record_length=record_length)
 

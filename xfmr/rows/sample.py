@@ -13,7 +13,7 @@ from typing import TypeVar
 from xfmr.archive.listing import ArchiveFile
 from xfmr.archive.plan import Group
 from xfmr.errors import XfmrError
-from xfmr.records import MAX_DOCUMENT_BYTES, Record, Reject, can_be_cut, is_packed, read_records
+from xfmr.records import MAX_DOCUMENT_BYTES, Record, Reject, format_of, read_records
 from xfmr.rows.writer import BATCH_RECORDS, Batch
 from xfmr.storage import Store
 
@@ -52,14 +52,15 @@ class Sample:
 
     def lines_in(self, group: Group) -> float:
         """Estimate the lines of a group by those of its kind or, where none were found, of the other."""
-        kind = is_packed(group.files[0].path)
-        kind = kind if self.lines[kind] else not kind
+        is_packed = format_of(group.files[0].path).is_packed
+        kind = is_packed if self.lines[is_packed] else not is_packed
         return group.n_bytes * self.lines[kind] / max(1, self.n_bytes[kind])
 
     def add(self, file: ArchiveFile, items: Sequence[Record | Reject], n_bytes: int) -> None:
         """Add the lines found in some bytes of a file."""
-        self.lines[is_packed(file.path)] += len(items)
-        self.n_bytes[is_packed(file.path)] += n_bytes
+        is_packed = format_of(file.path).is_packed
+        self.lines[is_packed] += len(items)
+        self.n_bytes[is_packed] += n_bytes
         usable = [(file, item) for item in items if isinstance(item, Record)]
         self.n_usable += len(usable)
         if kept := usable[: min(BATCH_RECORDS, _MOST_RECORDS - self.n_records)]:
@@ -104,14 +105,14 @@ def cpu_time(step: Callable[[], T]) -> tuple[T, float]:
 
 def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
     """Read a piece of a file from where the group begins; of a file of lines, whole lines where there is one."""
-    is_lines = ".jsonl" in file.path.lower()
+    form = format_of(file.path)
     try:
         with store.open_seekable(file.path) as stream:
             stream.seek(group.part.begin if group.part else 0)
-            data = stream.read(_PIECE_BYTES if is_lines else MAX_DOCUMENT_BYTES)
+            data = stream.read(_PIECE_BYTES if form.lines else MAX_DOCUMENT_BYTES)
     except OSError as error:
         raise XfmrError(f"cannot read {file.path} of archive {store.uri}: {error}") from error
-    if not can_be_cut(file.path) or len(data) == file.size:
+    if not form.can_be_cut or len(data) == file.size:
         return data
     begin = data.find(b"\n") + 1 if group.part and group.part.start else 0
     return data[begin : data.rfind(b"\n") + 1] or data
@@ -120,4 +121,4 @@ def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
 def _items(file: ArchiveFile, data: bytes, record_length: int) -> list[Record | Reject]:
     items = list(read_records(io.BytesIO(data), name=file.path, record_length=record_length))
     # A compressed file of which only the beginning was read ends in the middle of a line.
-    return items[:-1] if len(data) < file.size and is_packed(file.path) else items
+    return items[:-1] if len(data) < file.size and format_of(file.path).is_packed else items
