@@ -22,9 +22,10 @@ from jobs.score import score_groups
 from xfmr.cluster import cluster
 from xfmr.features import LOG_SPECTRUM_LENGTH, QUIET_PSD_LENGTH, ZERONE_LENGTH
 from xfmr.rows.feature_set import FeatureSet
+from xfmr.rows.features import features_schema
 from xfmr.rows.files import write_rows
 from xfmr.rows.row_set import RowSet
-from xfmr.schema import RECORD_LENGTH, features_schema, fixed_size_column
+from xfmr.schema import RECORD_LENGTH, fixed_size_column
 from xfmr.scores.parts import ScoreParts
 from xfmr.settings import Settings
 from xfmr.storage import Store

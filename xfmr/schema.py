@@ -14,23 +14,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-ZERONE_SIZE = 1200
-LOG_SPECTRUM_SIZE = 451
-QUIET_PSD_SIZE = 448
-HEALTH_SIZE = 5
-CWT_SHAPE = (128, 224)
-STFT_ROWS = 129
-
 TIME = pa.timestamp("us", tz="UTC")
 
-_IDENTITY = [
+IDENTITY = [
     pa.field("fleet", pa.string(), nullable=False),
     pa.field("sensor_id", pa.string(), nullable=False),
     pa.field("data_time", TIME, nullable=False),
     pa.field("record_id", pa.int64(), nullable=False),
 ]
 
-IDENTITY_COLUMNS = [field.name for field in _IDENTITY]
+IDENTITY_COLUMNS = [field.name for field in IDENTITY]
 SENSOR_COLUMNS = ["fleet", "sensor_id"]
 KEY = [*SENSOR_COLUMNS, "data_time"]
 """Columns that name a record: one sensor, one time."""
@@ -71,39 +64,9 @@ def path_segment(identity: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else quote(c, safe="") for c in identity)
 
 
-def _vector(size: int) -> pa.DataType:
+def vector(size: int) -> pa.DataType:
+    """Return the type of a column of float32 vectors."""
     return pa.list_(pa.field("item", pa.float32(), nullable=False), size)
-
-
-def stft_shape(n_samples: int) -> tuple[int, int]:
-    """Return the shape of a stored spectrogram: segments of 256 samples, half overlapping, the last one padded."""
-    return STFT_ROWS, -(-(n_samples - 256) // 128) + 1
-
-
-def features_schema(n_samples: int) -> pa.Schema:
-    """Return the schema of ``RUN/features/<group>.parquet``, one row a record.
-
-    ``signal`` is zero-padded or cut to ``n_samples``; the column ``n_samples`` keeps the true length. ``cwt`` and
-    ``stft`` are row-major planes of :data:`CWT_SHAPE` and :func:`stft_shape`, min-max scaled to 0..255, a byte a
-    pixel: Parquet would store a list of them as 32-bit integers, which takes four times as long to write.
-    """
-    rows, columns = stft_shape(n_samples)
-    return pa.schema(
-        [
-            *_IDENTITY,
-            pa.field("path", pa.string(), nullable=False),
-            pa.field("line", pa.int64(), nullable=False),
-            pa.field("n_samples", pa.int64(), nullable=False),
-            pa.field("flat", pa.bool_(), nullable=False),
-            pa.field("signal", _vector(n_samples), nullable=False),
-            pa.field("zerone", _vector(ZERONE_SIZE), nullable=False),
-            pa.field("log_spectrum", _vector(LOG_SPECTRUM_SIZE), nullable=False),
-            pa.field("quiet_psd", _vector(QUIET_PSD_SIZE), nullable=False),
-            pa.field("health", _vector(HEALTH_SIZE), nullable=False),
-            pa.field("cwt", pa.binary(CWT_SHAPE[0] * CWT_SHAPE[1]), nullable=False),
-            pa.field("stft", pa.binary(rows * columns), nullable=False),
-        ]
-    )
 
 
 QUARANTINE = pa.schema(
@@ -116,7 +79,7 @@ QUARANTINE = pa.schema(
     ]
 )
 
-SCORES = pa.schema([*_IDENTITY, pa.field("score", pa.float32()), pa.field("pseudo_label", pa.string())])
+SCORES = pa.schema([*IDENTITY, pa.field("score", pa.float32()), pa.field("pseudo_label", pa.string())])
 
 DIAGNOSES = pa.schema([*SCORES, pa.field("fault_type", pa.string()), pa.field("confidence", pa.float32())])
 
@@ -131,7 +94,7 @@ def fixed_size_column(values: NDArray[Any]) -> pa.Array:
     flat = np.ascontiguousarray(values).reshape(-1)
     if values.dtype == np.uint8:
         return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, pa.py_buffer(flat)])
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=_vector(width))
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=vector(width))
 
 
 def to_numpy(table: pa.Table, column: str, shape: tuple[int, ...] | None = None) -> NDArray[Any]:

@@ -11,14 +11,14 @@ import xfmr.evaluation.baselines
 from xfmr.errors import XfmrError
 from xfmr.evaluation import Baselines
 from xfmr.evaluation.baselines import BASELINES, out_of_fold_scores
-from xfmr.features import N_SAMPLES
 from xfmr.rows.row_set import DIAGNOSED
+from xfmr.schema import RECORD_LENGTH
 from xfmr.scores.thresholds import fit_thresholds
 
 
 def noise(seed: int, *, rumbling: bool = False) -> list[float]:
     """White noise, or the red noise of something loose."""
-    white = np.random.default_rng(seed).standard_normal(N_SAMPLES)
+    white = np.random.default_rng(seed).standard_normal(RECORD_LENGTH)
     values = np.cumsum(white) if rumbling else white
     return [round(value, 4) for value in values.tolist()]
 

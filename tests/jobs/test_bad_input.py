@@ -210,8 +210,7 @@ def test_score_looks_at_its_detector_first(refusal: Refusal, run: Run) -> None:
 
 
 def test_a_damaged_encoder(refusal: Refusal, run: Run) -> None:
-    run.store.write_json("models/pretrain.json", {"key": "p0"})
-    run.store.write("models/pretrain-p0/model.safetensors", b"\x80\x04not a model")
+    Models(run.store).publish("pretrain", "p0", b"\x80\x04not a model", {}, recording=run.recording)
     message = refusal("fit_detector", "--run", "run", "--detector", "svdd")
     assert "/run/models/pretrain-p0/model.safetensors is not a whole xfmr model" in message
 

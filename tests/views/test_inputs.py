@@ -10,10 +10,10 @@ from archives import Run, fleet_files, line, write_archive
 from fitted import inputs_of
 from identities import rows_of
 
-from xfmr.features import N_SAMPLES, raster_image
+from xfmr.features import raster_image
 from xfmr.networks.checkpoint import from_bytes, to_bytes
 from xfmr.normal import CLIP, Rows, Standardiser
-from xfmr.schema import IDENTITY_COLUMNS, fixed_size_column, to_numpy
+from xfmr.schema import IDENTITY_COLUMNS, RECORD_LENGTH, fixed_size_column, to_numpy
 from xfmr.settings.options import Branch
 from xfmr.views.inputs import ModelInputs
 from xfmr.views.scalers import MIDDLE, STEPS_PER_SIGMA
@@ -103,7 +103,7 @@ def test_zerone_is_measured_in_sigmas_of_its_sensor(rows: pa.Table) -> None:
 
 def test_a_log_image_is_measured_row_by_row_in_sigmas_of_its_sensor() -> None:
     view, random = View("image", 32, "log"), np.random.default_rng(0)
-    signals = random.standard_normal((14, N_SAMPLES)).astype(np.float32)
+    signals = random.standard_normal((14, RECORD_LENGTH)).astype(np.float32)
     signals[:12] = signals[:12].cumsum(axis=1)  # the first sensor hums, the second hisses
     own = rows_of([("", "s1")] * 12 + [("", "s2")] * 2)
     read = view.read(pa.table({"signal": fixed_size_column(signals)}))

@@ -8,8 +8,8 @@ import pytest
 from archives import SAMPLE_RATE_HZ, Run, fleet_files, write_archive
 
 from xfmr import features
-from xfmr.features import N_SAMPLES, ZERONE_PANELS
-from xfmr.schema import fixed_size_column, to_numpy
+from xfmr.features import ZERONE_PANELS
+from xfmr.schema import RECORD_LENGTH, fixed_size_column, to_numpy
 from xfmr.views.views import View, level_free_zerone, spectra
 
 RATE = {"sample_rate_hz": SAMPLE_RATE_HZ}
@@ -18,7 +18,7 @@ RATE = {"sample_rate_hz": SAMPLE_RATE_HZ}
 @pytest.fixture(scope="module")
 def signals() -> np.ndarray:
     """Noise of several colours, one record padded with zeros and a dead one."""
-    made = np.random.default_rng(0).standard_normal((6, N_SAMPLES)).astype(np.float32)
+    made = np.random.default_rng(0).standard_normal((6, RECORD_LENGTH)).astype(np.float32)
     made[1:3] = made[1:3].cumsum(axis=1) / 50
     made[4, 3000:] = 0
     made[5] = 0
@@ -60,7 +60,7 @@ def test_images_are_those_of_the_signals(tmp_path: Path) -> None:
     table = run.table(*view.columns)
     images = view.read(table)
     assert (images.dtype, images.shape) == (np.uint8, (2, 3, 224, 224))
-    expected = features.hetero_image(to_numpy(table, "signal", (N_SAMPLES,)), **RATE)
+    expected = features.hetero_image(to_numpy(table, "signal", (RECORD_LENGTH,)), **RATE)
     np.testing.assert_allclose(images / 255, expected, atol=2 / 255)
 
 

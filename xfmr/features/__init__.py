@@ -4,8 +4,7 @@ Every function is stateless. It takes a batch whose first axis is the record, wo
 memory, and returns the kind of array it was given.
 """
 
-from xfmr.features._batch import N_SAMPLES
-from xfmr.features.columns import FEATURE_COLUMNS, STORED_WIDTH, feature_columns
+from xfmr.features.columns import FEATURE_COLUMNS, STORED_WIDTH, FeatureColumn, feature_columns
 from xfmr.features.health import HEALTH_GRADES, HEALTH_NAMES, health_grade, health_indices
 from xfmr.features.images import hetero_image, image_from_planes, log_hetero_image, quantise
 from xfmr.features.quiet import N_FINE_BINS, QUIET_PSD_LENGTH, QUIET_SEGMENT, quiet_psd
@@ -23,7 +22,6 @@ __all__ = [
     "LOG_SPECTRUM_LENGTH",
     "LOG_SPECTRUM_SEGMENTS",
     "N_FINE_BINS",
-    "N_SAMPLES",
     "N_SCALES",
     "QUIET_PSD_LENGTH",
     "QUIET_SEGMENT",
@@ -32,6 +30,7 @@ __all__ = [
     "TIME_STATISTICS",
     "ZERONE_LENGTH",
     "ZERONE_PANELS",
+    "FeatureColumn",
     "cwt_plane",
     "energy_weights",
     "feature_columns",

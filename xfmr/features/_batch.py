@@ -11,7 +11,6 @@ Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray: the same code runs on b
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
-N_SAMPLES = 8192
 """Samples in a record. Functions that accept other lengths say so in their docstrings."""
 
 DEVICE_RECORDS = 512

@@ -1,31 +1,60 @@
 """The stored features of a record, computed together so that shared intermediate results are computed once."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from xfmr.features._batch import Array, array_module, as_signals, check_sample_rate, chunks, to_float32
 from xfmr.features._chunk import SignalChunk, records_in_chunk
-from xfmr.features.health import health_of
+from xfmr.features.health import HEALTH_NAMES, health_of
 from xfmr.features.images import quantise
-from xfmr.features.quiet import quiet_psd_of
-from xfmr.features.scalogram import scalogram
-from xfmr.features.spectrogram import log_spectrum_of, stft_plane_of
-from xfmr.features.zerone import zerone_of
+from xfmr.features.quiet import QUIET_PSD_LENGTH, quiet_psd_of
+from xfmr.features.scalogram import N_SCALES, scalogram
+from xfmr.features.spectrogram import LOG_SPECTRUM_LENGTH, log_spectrum_of, stft_plane_of, stft_plane_shape
+from xfmr.features.zerone import ZERONE_LENGTH, zerone_of
 
 STORED_WIDTH = 224
 """Columns of a stored scalogram."""
 
-FEATURE_COLUMNS: Mapping[str, Callable[[SignalChunk], Array]] = MappingProxyType(
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One stored feature of a record.
+
+    Args:
+        compute: Computes it from a chunk of n records, shape (n, ...).
+        shape: Shape of a record's values, from the length of its signal in samples.
+        planes: True for planes scaled to 0..255, uint8; False for vectors, float32.
+    """
+
+    compute: Callable[[SignalChunk], Array]
+    shape: Callable[[int], tuple[int, ...]]
+    planes: bool = False
+
+
+def _vector(compute: Callable[[SignalChunk], Array], length: int) -> FeatureColumn:
+    return FeatureColumn(lambda chunk: to_float32(compute(chunk)), lambda n_samples: (length,))
+
+
+def _cwt_of(chunk: SignalChunk) -> Array:
+    return quantise(scalogram(chunk.standardised, width=STORED_WIDTH))
+
+
+def _stft_of(chunk: SignalChunk) -> Array:
+    return quantise(to_float32(stft_plane_of(chunk)))
+
+
+FEATURE_COLUMNS: Mapping[str, FeatureColumn] = MappingProxyType(
     {
-        "zerone": lambda chunk: to_float32(zerone_of(chunk)),
-        "log_spectrum": lambda chunk: to_float32(log_spectrum_of(chunk)),
-        "quiet_psd": lambda chunk: to_float32(quiet_psd_of(chunk)),
-        "health": lambda chunk: to_float32(health_of(chunk)),
-        "cwt": lambda chunk: quantise(scalogram(chunk.standardised, width=STORED_WIDTH)),
-        "stft": lambda chunk: quantise(to_float32(stft_plane_of(chunk))),
+        "zerone": _vector(zerone_of, ZERONE_LENGTH),
+        "log_spectrum": _vector(log_spectrum_of, LOG_SPECTRUM_LENGTH),
+        "quiet_psd": _vector(quiet_psd_of, QUIET_PSD_LENGTH),
+        "health": _vector(health_of, len(HEALTH_NAMES)),
+        "cwt": FeatureColumn(_cwt_of, lambda n_samples: (N_SCALES, STORED_WIDTH), planes=True),
+        "stft": FeatureColumn(_stft_of, stft_plane_shape, planes=True),
     }
 )
-"""Function that computes each column from a chunk of records."""
+"""All stored features. A new one is an entry here; the schema of `RUN/features` follows from this table."""
 
 
 def feature_columns(
@@ -63,5 +92,5 @@ def feature_columns(
     for chunk in chunks(signals, size=records_in_chunk(signals)):
         shared = SignalChunk(chunk, sample_rate_hz)
         for name, values in by_chunk.items():
-            values.append(FEATURE_COLUMNS[name](shared))
+            values.append(FEATURE_COLUMNS[name].compute(shared))
     return {name: array_module(signals).concatenate(values) for name, values in by_chunk.items()}

@@ -47,6 +47,11 @@ def log_spectrum(signals: Array, *, sample_rate_hz: float) -> Float32Array:
     return of_chunks(log_spectrum_of, signals, sample_rate_hz=sample_rate_hz)
 
 
+def stft_plane_shape(n_samples: int) -> tuple[int, int]:
+    """Return the shape of `stft_plane` for signals of a length: segments half overlap, and the last one is padded."""
+    return _PLANE_SEGMENT // 2 + 1, -(-(n_samples - _PLANE_SEGMENT) // (_PLANE_SEGMENT // 2)) + 1
+
+
 def stft_plane(signals: Array) -> Float32Array:
     """Compute the STFT magnitude of the standardised signals, segments of 256 samples.
 

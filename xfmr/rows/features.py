@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,36 @@ from xfmr.features import FEATURE_COLUMNS, feature_columns
 from xfmr.features.device import compute_batches
 from xfmr.records import record_id
 from xfmr.rows.writer import Batch
-from xfmr.schema import Recording, features_schema, fixed_size_column
+from xfmr.schema import IDENTITY, Recording, fixed_size_column, vector
 
 VALUE_COLUMNS = ("signal", *FEATURE_COLUMNS)
 """The columns of a row that are made from its signal."""
+
+
+def features_schema(record_length: int, columns: Collection[str] = VALUE_COLUMNS) -> pa.Schema:
+    """Return the schema of ``RUN/features/<group>.parquet``, one row a record.
+
+    ``signal`` is zero-padded or cut to ``record_length``; ``n_samples`` is the true length. Planes are row-major, a
+    byte a pixel: Parquet would store a list of uint8 as 32-bit integers, which takes four times as long to write.
+
+    Args:
+        record_length: Samples of a record.
+        columns: The :data:`VALUE_COLUMNS` in it.
+    """
+    fields = {"signal": vector(record_length)}
+    for name, column in FEATURE_COLUMNS.items():
+        size = prod(column.shape(record_length))
+        fields[name] = pa.binary(size) if column.planes else vector(size)
+    return pa.schema(
+        [
+            *IDENTITY,
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("line", pa.int64(), nullable=False),
+            pa.field("n_samples", pa.int64(), nullable=False),
+            pa.field("flat", pa.bool_(), nullable=False),
+            *(pa.field(name, kind, nullable=False) for name, kind in fields.items() if name in columns),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -49,9 +76,8 @@ class FeatureRows:
 
     @property
     def schema(self) -> pa.Schema:
-        """:func:`~xfmr.schema.features_schema` without the value columns that are not computed."""
-        absent = set(VALUE_COLUMNS) - set(self.columns)
-        return pa.schema([field for field in features_schema(self.record_length) if field.name not in absent])
+        """Columns of the rows."""
+        return features_schema(self.record_length, self.columns)
 
     def tables(self, batches: Iterable[Batch]) -> Iterator[pa.Table]:
         """Compute the rows of each batch; on a GPU while the next batch is read."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xfmr import features
 from xfmr.features import ZERONE_PANELS
 from xfmr.normal import Standardiser, level_free
-from xfmr.schema import CWT_SHAPE, stft_shape, to_numpy
+from xfmr.schema import to_numpy
 from xfmr.settings.options import Branch, ImageScale
 from xfmr.views.scalers import RasterRange, RowStandardiser, Scaler, Unscaled
 
@@ -166,7 +166,9 @@ def hetero_images(table: pa.Table, *, size: int) -> NDArray[np.uint8]:
 
     def draw(rows: pa.Table) -> NDArray[np.float32]:
         signals = to_numpy(rows, "signal")
-        cwt, stft = to_numpy(rows, "cwt", CWT_SHAPE), to_numpy(rows, "stft", stft_shape(signals.shape[1]))
+        cwt, stft = (
+            to_numpy(rows, name, features.FEATURE_COLUMNS[name].shape(signals.shape[1])) for name in ("cwt", "stft")
+        )
         return features.image_from_planes(cwt, stft, signals, size=size) * 255
 
     return _in_bytes(table, draw, size=size)
