@@ -1,7 +1,7 @@
-"""One file of an archive: bytes in, a :class:`Record` or a :class:`Reject` out for every line that is not blank.
+"""Records of one file: bytes in, a :class:`Record` or a :class:`Reject` out for every line that is not blank.
 
-Parsing is strict, and nothing here raises because of what a file contains: whatever is not a usable record becomes
-a :class:`Reject` with a :class:`Reason`.
+Parsing is strict, and the content of a file never raises: a line that is not a usable record becomes a
+:class:`Reject` with a :class:`Reason`.
 """
 
 from xfmr.records.fields import MAX_SENSOR_ID_BYTES, TIME_KEYS

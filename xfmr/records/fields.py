@@ -1,4 +1,4 @@
-"""The fields of a record, each from whatever JSON value it was given as; all raise :class:`UnusableError`."""
+"""The fields of a record, each parsed from its JSON value; all functions raise :class:`UnusableError`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SIGNAL_KEY = "signal_value"
 TIME_KEYS = ("data_time", "dataTime", "timestamp", "acq_time", "time")
 KEYS = frozenset((SENSOR_KEY, SIGNAL_KEY, *TIME_KEYS))
 
-# As part of a path: a file system's limit is 255, of which `sensor_id=` takes ten.
+# As part of a path: a file system allows 255 bytes, of which `sensor_id=` takes ten.
 MAX_SENSOR_ID_BYTES = 240
-# What cannot stand in an identity: control characters, and lone surrogates, which no UTF-8 column can hold.
+# Not allowed in an identity: control characters, and lone surrogates, which no UTF-8 column can hold.
 _BAD_IN_ID = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _IN_NUMBERS = b"0123456789.,+-eE \t\n\v\f\r"
@@ -30,17 +30,17 @@ _IN_NUMBERS = b"0123456789.,+-eE \t\n\v\f\r"
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Nanoseconds in 64 bits, as pandas and Arrow may hold times, end in the course of this day.
+# Times in 64-bit nanoseconds, as in pandas and Arrow, overflow in the course of this day.
 _END_OF_TIME = datetime(2262, 4, 11, tzinfo=UTC)
-# Numbers from here on count milliseconds: as seconds this is the year 5138, as milliseconds it is 1973.
+# Numbers from here on are milliseconds: this is the year 5138 in seconds, and 1973 in milliseconds.
 _FIRST_MILLISECONDS = 1e11
 _CALENDAR_TIME = re.compile(r"(\d{4})([-/]?)(\d\d)\2(\d\d)(?:[T ](.+))?", re.ASCII)
-# Any other count of digits in a string could be a compact date, such as 20240301 or 202403010800.
+# A string with any other number of digits could be a compact date, such as 20240301 or 202403010800.
 _EPOCH_TIME = re.compile(r"(?:\d{10}|\d{13})(?:\.\d+)?", re.ASCII)
 
 
 def sensor_id_of(fields: Mapping[str, object]) -> str:
-    """Return the sensor's id as it is written, an integer as text."""
+    """Return the sensor's id as written, an integer as text."""
     if SENSOR_KEY not in fields:
         raise UnusableError(Reason.MISSING_SENSOR_ID)
     value = fields[SENSOR_KEY]
@@ -53,10 +53,10 @@ def sensor_id_of(fields: Mapping[str, object]) -> str:
 
 
 def data_time_of(fields: Mapping[str, object]) -> datetime:
-    """Return the time in UTC, under the first of :data:`TIME_KEYS` that is there.
+    """Return the time in UTC, from the first of :data:`TIME_KEYS` that is present.
 
-    ISO 8601 (naive times are UTC; a space for the T and slashes in the date are accepted), or an epoch in seconds
-    or, from 1e11 on, milliseconds, also as a string of 10 or 13 digits.
+    Either ISO 8601 (naive times are UTC; a space in place of the T and slashes in the date are accepted), or an epoch
+    in seconds or, from 1e11 on, milliseconds, also as a string of 10 or 13 digits.
     """
     key = next((key for key in TIME_KEYS if key in fields), None)
     if key is None:
@@ -72,13 +72,13 @@ def data_time_of(fields: Mapping[str, object]) -> datetime:
 
 
 def signal_of(fields: Mapping[str, object]) -> NDArray[np.float64]:
-    """Return the signal at its true length: a list of numbers or a string of them, all finite as float32."""
+    """Return the signal at its true length, from a list or a string of numbers that are finite as float32."""
     if SIGNAL_KEY not in fields:
         raise UnusableError(Reason.MISSING_SIGNAL)
     values = _values(fields[SIGNAL_KEY])
     if values.size == 0:
         raise UnusableError(Reason.EMPTY_SIGNAL)
-    if not (values.min() >= -_FLOAT32_MAX and values.max() <= _FLOAT32_MAX):  # false, too, where one is NaN
+    if not (values.min() >= -_FLOAT32_MAX and values.max() <= _FLOAT32_MAX):  # also false if one is NaN
         raise UnusableError(Reason.NON_FINITE_SIGNAL)
     return values
 
@@ -113,21 +113,21 @@ def _values(value: object) -> NDArray[np.float64]:
 
 
 def _values_of_text(text: str) -> NDArray[np.float64]:
-    """Parse comma-separated numbers, with or without brackets around them and a comma behind the last."""
+    """Parse comma-separated numbers, with or without brackets around them and a trailing comma."""
     body = text.strip()
     if body.startswith("[") and body.endswith("]"):
         body = body[1:-1].strip()
     if not body:
         return np.empty(0)
     body = body.removesuffix(",")
-    if "n" in body or "N" in body:  # sought first, so that a line that is refused costs no more than one that is kept
+    if "n" in body or "N" in body:  # checked first, so that a rejected line costs no more than a kept one
         raise UnusableError(_reason_of_word(body))
     values = quick_numbers(body)
     return _numbers(body) if values is None else values
 
 
 def _reason_of_word(body: str) -> Reason:
-    """Tell ``nan`` and ``inf``, the only numbers with an n, from other words; the first one decides."""
+    """Return the reason for the first word with an n: ``nan`` and ``inf`` are numbers, any other word is not."""
     first = min(body.find(letter) % len(body) for letter in "nN" if letter in body)
     word = body[body.rfind(",", 0, first) + 1 :].partition(",")[0]
     try:
@@ -138,7 +138,7 @@ def _reason_of_word(body: str) -> Reason:
 
 
 def _numbers(body: str) -> NDArray[np.float64]:
-    """Parse numbers as people write them, such as ``+.5``, ``1.`` and ``nan``, with spaces around them."""
+    """Parse numbers that JSON does not allow, such as ``+.5``, ``1.`` and ``nan``, with spaces around them."""
     if not body.isascii() or ",," in f",{body}," or body.encode().translate(None, _IN_NUMBERS):
         raise UnusableError(Reason.BAD_SIGNAL)
     tokens = pc.ascii_trim_whitespace(pc.split_pattern(pa.array([body]), ",").values)

@@ -1,4 +1,4 @@
-"""One line, or one element of a JSON document, to a record or a reject."""
+"""Parsing of one line, or of one element of a JSON document, to a record or a reject."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NOT_FINITE = np.full(1, np.nan)
 
 
 def parse_line(line: bytes, *, line_number: int, record_length: int = RECORD_LENGTH) -> Record | Reject:
-    """Parse one line, with or without its line end and byte order mark.
+    """Parse one line, with or without line end and byte order mark.
 
     Args:
         line: A JSON object with ``sensor_id``, ``signal_value`` and one of :data:`~xfmr.records.TIME_KEYS`; further
-            keys are ignored, and of a key that is there twice the last one counts.
-        line_number: What the result carries as ``line``.
+            keys are ignored, and the last of repeated keys counts.
+        line_number: ``line`` of the result.
         record_length: Samples to which the signal is zero-padded or cut.
     """
     try:
@@ -31,7 +31,7 @@ def parse_line(line: bytes, *, line_number: int, record_length: int = RECORD_LEN
 
 
 def parse_element(element: object, *, position: int, record_length: int = RECORD_LENGTH) -> Record | Reject:
-    """Turn one decoded element of a ``.json`` file into a record; ``position`` is its ``line``."""
+    """Turn one decoded element of a JSON document into a record; ``position`` becomes its ``line``."""
     try:
         return _record(element, position, record_length)
     except UnusableError as error:
@@ -46,7 +46,7 @@ def _fields(line: bytes) -> object:
 
 
 def _fields_with_no_finite_list(line: bytes) -> dict[str, object] | None:
-    """Decode a line whose signal is a list in which Python's ``json`` wrote NaN or Infinity, which are not JSON."""
+    """Decode a line whose signal is a list with NaN or Infinity, which Python's ``json`` writes and JSON forbids."""
     if b"N" not in line and b"I" not in line:  # a single byte is found ten times as fast as a word
         return None
     line = line.replace(b"NaN", b"null")
@@ -59,10 +59,10 @@ def _fields_with_no_finite_list(line: bytes) -> dict[str, object] | None:
 
 
 def decode_json(text: bytes) -> object:
-    """Decode a JSON document in full; of a key that is there twice the last one counts.
+    """Decode a JSON document in full; the last of repeated keys counts.
 
     Raises:
-        UnusableError: Where it is not UTF-8 or not JSON.
+        UnusableError: If it is not UTF-8 or not JSON.
     """
     try:
         return json.loads(text.decode("utf-8-sig"))
@@ -73,14 +73,14 @@ def decode_json(text: bytes) -> object:
 
 
 def start_of(line: bytes) -> str:
-    """Return the first characters of a line for a person to read."""
-    # A character has at most 4 bytes and a byte order mark 3, so this cuts behind the characters that are kept.
+    """Return the first characters of a line, for people."""
+    # A character has at most 4 bytes and a byte order mark 3, so no character that is kept is cut.
     text = line[: 4 * START_CHARACTERS + 3].decode("utf-8-sig", errors="replace")
     return text.rstrip("\r\n")[:START_CHARACTERS]
 
 
 def _start_of_element(element: object) -> str:
-    # Encoded piece by piece: only the start is wanted, and an element may be large or deeply nested.
+    # Encoded piece by piece, since an element may be large or deeply nested.
     start = ""
     for piece in json.JSONEncoder(ensure_ascii=False).iterencode(element):
         start += piece

@@ -1,4 +1,4 @@
-"""What a line becomes: a record, or a reject with its reason."""
+"""The result of parsing a line: a record, or a reject with its reason."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ START_CHARACTERS = 200
 
 
 class Reason(StrEnum):
-    """Why a line is not a usable record; ``meaning`` says it in one line."""
+    """Reasons why a line is not a usable record; ``meaning`` explains each in one line."""
 
     meaning: str
 
     def __new__(cls, value: str, meaning: str = "") -> Self:
-        """Make a member that is the text ``value`` and knows its ``meaning``; a look-up needs the value only."""
+        """Make a member equal to the text ``value``, with a ``meaning``; a look-up needs only the value."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning
@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
 
 class UnusableError(Exception):
-    """Carries the reason from the field that is wrong to the function that knows the line."""
+    """Carries the reason from the parser of a field to the parser of the line."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -58,10 +58,10 @@ class Record:
     """One sensor at one time.
 
     Attributes:
-        sensor_id: As written; any printable text, so ``../../etc`` is possible: never use it as a path.
+        sensor_id: As written: any printable text, even ``../../etc``, so never use it as a path.
         data_time: Aware, in UTC, to the microsecond.
         signal: float32 (length,), zero-padded or cut.
-        n_samples: How many values the signal had before that.
+        n_samples: True length of the signal.
         line: 1-based line of a ``.jsonl`` file, or position of the record in a ``.json`` file.
     """
 
@@ -77,7 +77,7 @@ class Reject:
     """A line that is not a usable record.
 
     Attributes:
-        reason: What is wrong with it; the first thing found.
+        reason: The first problem with it.
         line: As in :class:`Record`.
         start: Its first :data:`START_CHARACTERS` characters, undecodable bytes replaced.
     """

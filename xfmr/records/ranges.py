@@ -10,13 +10,13 @@ _BLOCK_BYTES = 8 * 2**20
 class LineRange(NamedTuple):
     """The lines of a file that start in a range of its bytes.
 
-    Consecutive ranges share out the lines wherever their edges fall: a line that goes on beyond its range is read to
-    its end there, and whether one starts at the first byte of a range is told by the byte before it.
+    Consecutive ranges share out the lines wherever their edges fall: a line that extends beyond its range is read to
+    its end, and the byte before a range tells whether a line starts at its first byte.
 
     Attributes:
         start: First byte.
-        stop: The byte behind the last.
-        lines_before: How many line ends stand before :attr:`begin`; None while they have not been counted.
+        stop: One past the last byte.
+        lines_before: Number of line ends before :attr:`begin`; None until they are counted.
     """
 
     start: int
@@ -25,14 +25,14 @@ class LineRange(NamedTuple):
 
     @property
     def begin(self) -> int:
-        """Where reading begins: the byte before the range, where there is one."""
+        """First byte to read: the one before the range, if there is one."""
         return max(0, self.start - 1)
 
     def count_newlines(self, stream: BinaryIO) -> int:
-        """Count the line ends from here to where the next range begins to read, of a file that can seek."""
+        """Count the line ends up to the :attr:`begin` of the next range, in a seekable file."""
         stream.seek(self.begin)
-        left, found = self.stop - 1 - self.begin, 0
+        left, newlines = self.stop - 1 - self.begin, 0
         while left > 0 and (block := stream.read(min(left, _BLOCK_BYTES))):
             left -= len(block)
-            found += block.count(b"\n")
-        return found
+            newlines += block.count(b"\n")
+        return newlines

@@ -1,7 +1,7 @@
-"""Duplicates: of all records with the same fleet, sensor and time, the one of the smallest path and line stays.
+"""Duplicates: of all records with the same fleet, sensor and time, the one with the smallest path and line is kept.
 
-They may stand in two groups, so they are looked for when all groups are there. A hash of every record is compared
-first, 8 bytes each; only records whose hash occurs twice are looked at more closely.
+Duplicates may be in two groups, so they are removed after all groups are finished. First the hashes of all records are
+compared, 8 bytes each; only records whose hash occurs twice are read again.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from xfmr.storage.threads import in_threads
 
 
 def drop_duplicates(store: Store, names: Sequence[str]) -> int:
-    """Rewrite the files that hold a row which another row precedes, and return how many rows are left in all."""
+    """Rewrite the files that hold duplicates without them, and return the number of rows left in all files."""
     hashes = list(in_threads(lambda name: _hashes(store, name), names))
-    rows, n_seen = np.unique(np.concatenate([np.empty(0, np.uint64), *hashes]), return_counts=True)
-    repeated = rows[n_seen > 1]
-    suspects = [np.flatnonzero(np.isin(found, repeated)) for found in hashes]
-    looked_at = [i for i, found in enumerate(suspects) if len(found)]
+    distinct, counts = np.unique(np.concatenate([np.empty(0, np.uint64), *hashes]), return_counts=True)
+    repeated = distinct[counts > 1]
+    suspects = [np.flatnonzero(np.isin(own, repeated)) for own in hashes]
+    suspected = [i for i, rows in enumerate(suspects) if len(rows)]
     dropped = 0
-    if looked_at:
-        parts = in_threads(lambda i: _described(store, names[i], suspects[i]), looked_at)
-        index = pd.concat(parts, ignore_index=True).sort_values([*KEY, "path", "line"])
+    if suspected:
+        tables = in_threads(lambda i: _described(store, names[i], suspects[i]), suspected)
+        index = pd.concat(tables, ignore_index=True).sort_values([*KEY, "path", "line"])
         later = index[index.duplicated(KEY)]
-        for name, found in later.groupby("file")["row"]:
-            _rewrite(store, str(name), found.to_numpy())
+        for name, rows in later.groupby("file")["row"]:
+            _rewrite(store, str(name), rows.to_numpy())
         dropped = len(later)
     return sum(map(len, hashes)) - dropped
 
@@ -49,8 +49,8 @@ def _hashes(store: Store, name: str) -> NDArray[np.uint64]:
 
 
 def _described(store: Store, name: str, rows: NDArray[np.int64]) -> pd.DataFrame:
-    found: pd.DataFrame = store.read_table(name, [*KEY, "path", "line"]).take(pa.array(rows)).to_pandas()
-    return found.assign(file=name, row=rows)
+    described: pd.DataFrame = store.read_table(name, [*KEY, "path", "line"]).take(pa.array(rows)).to_pandas()
+    return described.assign(file=name, row=rows)
 
 
 def _rewrite(store: Store, name: str, dropped: NDArray[np.int64]) -> None:

@@ -1,7 +1,7 @@
-"""What it will take to process an archive, by a sample of its own lines that is processed here and now.
+"""Estimate of the time and space to process an archive, from a sample of its lines that is processed on the spot.
 
-Times are of one thread without Ray: CPU time to parse, compute and encode a record, and time on the clock to read
-its bytes, which on an object store is mostly waiting. Nothing is written.
+Times are those of one thread without Ray: CPU time to parse, compute and encode a record, and wall time to read its
+bytes, which on an object store is mostly latency. Nothing is written.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from xfmr.rows.writer import Batch
 
 @dataclass(frozen=True)
 class Estimate:
-    """What some groups will take.
+    """Time and space to process some groups.
 
     Attributes:
-        n_records: Records in them.
-        bytes_out: What their rows will take up.
-        features_s: Time of one core to compute the features of all of them, in seconds.
-        gpu_s: Time of one GPU to do so; None where there is none to measure.
-        other_s: Time of one core for all else.
-        n_sampled: Records that were processed to know.
+        n_records: Records in the groups.
+        bytes_out: Size of their rows.
+        features_s: Time of one core to compute the features, in seconds.
+        gpu_s: Time of one GPU to compute them; None if there is no GPU to measure.
+        other_s: Time of one core for the rest.
+        n_sampled: Records that were processed for this estimate.
     """
 
     n_records: float
@@ -43,26 +43,26 @@ class Estimate:
     n_sampled: int
 
     def on_cores(self, n: int) -> float:
-        """Return how long it takes on some cores, in seconds."""
+        """Return the time on n cores, in seconds."""
         return (self.features_s + self.other_s) / n
 
     def on_gpus(self, n: int) -> tuple[float, int] | None:
-        """Return how long it takes on some GPUs, in seconds, and how many cores keep them busy."""
+        """Return the time on n GPUs, in seconds, and the number of cores that keep them busy."""
         return None if self.gpu_s is None else (self.gpu_s / n, max(n, math.ceil(n * self.other_s / self.gpu_s)))
 
 
 def estimate(groups: Sequence[Group], archives: Mapping[str, str], rows: FeatureRows) -> Estimate:
-    """Estimate what some groups will take.
+    """Estimate the time and space to process some groups.
 
     Args:
-        groups: Which; at least one.
+        groups: At least one.
         archives: URI of each fleet's archive.
-        rows: What is made of a record.
+        rows: Makes the rows.
 
     Raises:
-        XfmrError: Where the sample cannot be read or holds no usable record.
+        XfmrError: If the sample cannot be read or holds no usable record.
     """
-    with threadpool_limits(1):  # as Ray has it in its workers
+    with threadpool_limits(1):  # as in Ray's workers
         return _estimate(groups, read_sample(groups, archives, record_length=rows.record_length), rows)
 
 
@@ -84,8 +84,8 @@ def _estimate(groups: Sequence[Group], sample: Sample, rows: FeatureRows) -> Est
 
 
 def _computed(rows: FeatureRows, batches: list[Batch]) -> tuple[list[pa.Table], float, float | None]:
-    """Return the rows of some batches, the CPU time they take and, where there is a GPU, its time on the clock."""
-    list(rows.tables(batches[:1]))  # kernels are built before the clock runs
+    """Return the rows of some batches, their CPU time and, if there is a GPU, its wall time."""
+    list(rows.tables(batches[:1]))  # builds the kernels before the clock starts
     if gpu() is None:
         return *cpu_time(lambda: list(rows.tables(batches))), None
     tables, gpu_s = clock_time(lambda: list(rows.tables(batches)))
@@ -100,7 +100,7 @@ def _computed(rows: FeatureRows, batches: list[Batch]) -> tuple[list[pa.Table], 
 
 
 def duration(seconds: float) -> str:
-    """Say a time in the units that a person would: ``0.4 s``, ``12 min``, ``3.5 h``, ``2.1 days``."""
+    """Return a time in a convenient unit: ``0.4 s``, ``12 min``, ``3.5 h``, ``2.1 days``."""
     for limit, divisor, unit in ((100, 1, "s"), (100 * 60, 60, "min"), (72 * 3600, 3600, "h")):
         if seconds < limit:
             value = seconds / divisor

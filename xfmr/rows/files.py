@@ -1,4 +1,4 @@
-"""Files of rows, written as they are made: no more than a batch of them is in memory."""
+"""Files of rows, written batch by batch: at most one batch is in memory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 from xfmr.storage import Store
 
 ROW_GROUP_RECORDS = 128
-"""Most rows of a row group."""
+"""Most rows in a row group."""
 
 
 def write_rows(store: Store, name: str, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write a file of rows, in place when all of them are made, and nowhere if making them fails.
+    """Write a file of rows; it appears only after all rows are written, and not at all if one cannot be made.
 
     Args:
-        store: Where to write.
-        name: The file.
-        tables: Rows in order, each table in row groups of its own; an empty one leaves nothing.
+        store: The store of the file.
+        name: The file's name.
+        tables: Rows in order, each table in row groups of its own; an empty table adds none.
         schema: Of all tables.
     """
     with store.writing(name) as sink:
@@ -28,23 +28,23 @@ def write_rows(store: Store, name: str, tables: Iterable[pa.Table], schema: pa.S
 
 
 def encode_rows(tables: Iterable[pa.Table], schema: pa.Schema, sink: Any) -> None:
-    """Write rows as Parquet, each table in row groups of its own, always the same bytes for the same rows.
+    """Write rows as Parquet, each table in row groups of its own; the same rows always give the same bytes.
 
-    Measured on real records, one core, ms to write a row and kB it takes; a row has 76 kB in memory:
+    Time to write a row (ms) and its size (kB), measured on real records on one core; a row takes 76 kB in memory:
 
-    - float columns, 39 kB: plain 0.05, 39; plain and zstd 0.09, 36; split into byte streams and zstd 0.10, 33;
-      lz4 gains nothing, a dictionary costs 0.3.
-    - planes, 37 kB, as bytes: plain 0.01, 37; zstd 0.06, 29; lz4 0.02, 37. As lists of uint8, of which Parquet makes
-      32-bit integers: zstd 0.61, 43; split and zstd 0.26, 30; packed deltas 0.35, 35.
+    - Float columns, 39 kB: plain 0.05, 39; zstd 0.09, 36; byte stream split and zstd 0.10, 33. lz4 gains nothing, a
+      dictionary costs 0.3 ms.
+    - Planes, 37 kB, as bytes: plain 0.01, 37; zstd 0.06, 29; lz4 0.02, 37. As lists of uint8, which Parquet stores as
+      32-bit integers: zstd 0.61, 43; byte stream split and zstd 0.26, 30; delta packing 0.35, 35.
 
-    In all 0.16 and 58 at zstd's level 1; 0.12 and 69 at -5, 0.27 and 58 at 3; with the planes as lists 0.36 and 58.
-    Row groups of 32 rows take up to a tenth longer; of 512 they save 4 % of the bytes, of 1024 no more. Statistics of
-    vectors would be read by nobody.
+    A whole row: 0.16, 58 at zstd level 1; 0.12, 69 at level -5; 0.27, 58 at level 3; 0.36, 58 with planes as lists.
+    Row groups of 32 rows take up to a tenth longer; those of 512 save 4 % of the bytes, those of 1024 no more. No
+    statistics are written for vectors, since no reader uses them.
 
     Args:
-        tables: Rows in order; an empty one leaves nothing.
+        tables: Rows in order; an empty table adds none.
         schema: Of all tables.
-        sink: A file or Arrow stream to write to.
+        sink: An open file or Arrow stream.
     """
     vectors = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
     scalars = [field.name for field in schema if not pa.types.is_nested(field.type)]

@@ -1,4 +1,4 @@
-"""A sample of an archive: some lines from all over it, with the time that they took to read and to parse."""
+"""A sample of an archive: lines from all over it, with the time to read and to parse them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Sample:
     """Lines from all over some groups.
 
     Attributes:
-        batches: The usable ones.
-        lines: How many lines were found in plain and in compressed (``.gz``) files.
-        n_bytes: In how many bytes of them, as they lie in the archive.
-        n_usable: How many of all lines are records.
-        read_s: Time on the clock to read the bytes, in seconds.
+        batches: The usable lines, as records.
+        lines: Number of lines in plain files (key False) and in compressed ones (key True).
+        n_bytes: Bytes of these lines as stored, by the same keys.
+        n_usable: Number of lines that are records.
+        read_s: Wall time to read the bytes, in seconds.
         parse_s: CPU time to parse the lines, in seconds.
     """
 
@@ -47,17 +47,17 @@ class Sample:
 
     @property
     def n_records(self) -> int:
-        """Records in the batches."""
+        """Number of records in the batches."""
         return sum(len(batch.records) for batch in self.batches)
 
     def lines_in(self, group: Group) -> float:
-        """Estimate the lines of a group by those of its kind or, where none were found, of the other."""
+        """Estimate the lines of a group from files of its kind or, if the sample has none, of the other kind."""
         is_packed = format_of(group.files[0].path).is_packed
         kind = is_packed if self.lines[is_packed] else not is_packed
         return group.n_bytes * self.lines[kind] / max(1, self.n_bytes[kind])
 
     def add(self, file: ArchiveFile, items: Sequence[Record | Reject], n_bytes: int) -> None:
-        """Add the lines found in some bytes of a file."""
+        """Add the lines in some bytes of a file."""
         is_packed = format_of(file.path).is_packed
         self.lines[is_packed] += len(items)
         self.n_bytes[is_packed] += n_bytes
@@ -68,15 +68,15 @@ class Sample:
 
 
 def read_sample(groups: Sequence[Group], archives: Mapping[str, str], *, record_length: int) -> Sample:
-    """Read a few files, or the beginnings of long ones, from places all over some groups.
+    """Read a few files, or the beginnings of long ones, from all over some groups.
 
     Args:
-        groups: Where to read; at least one.
+        groups: At least one.
         archives: URI of each fleet's archive.
         record_length: Samples to which signals are padded or cut.
 
     Raises:
-        XfmrError: Where a file cannot be read, or no usable record is found.
+        XfmrError: If a file cannot be read, or no usable record is found.
     """
     sample = Sample()
     for group in groups[:: -(-len(groups) // _PLACES)]:
@@ -92,19 +92,19 @@ def read_sample(groups: Sequence[Group], archives: Mapping[str, str], *, record_
 
 
 def clock_time(step: Callable[[], T]) -> tuple[T, float]:
-    """Return what a step gives, and how long it took in seconds."""
+    """Return the result of a step, and its wall time in seconds."""
     began = time.perf_counter()
     return step(), time.perf_counter() - began
 
 
 def cpu_time(step: Callable[[], T]) -> tuple[T, float]:
-    """Return what a step gives, and the CPU time that this process has spent on it in seconds, on all cores."""
+    """Return the result of a step, and this process's CPU time for it in seconds, on all cores."""
     began = time.process_time()
     return step(), time.process_time() - began
 
 
 def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
-    """Read a piece of a file from where the group begins; of a file of lines, whole lines where there is one."""
+    """Read a piece of a file from the beginning of the group; of plain lines only whole ones, if there is any."""
     form = format_of(file.path)
     try:
         with store.open_seekable(file.path) as stream:
@@ -120,5 +120,5 @@ def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
 
 def _items(file: ArchiveFile, data: bytes, record_length: int) -> list[Record | Reject]:
     items = list(read_records(io.BytesIO(data), name=file.path, record_length=record_length))
-    # A compressed file of which only the beginning was read ends in the middle of a line.
+    # The beginning of a compressed file ends in the middle of a line.
     return items[:-1] if len(data) < file.size and format_of(file.path).is_packed else items
