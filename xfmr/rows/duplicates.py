@@ -1,7 +1,7 @@
 """Duplicates: of all records with the same fleet, sensor and time, the one with the smallest path and line is kept.
 
-Duplicates may be in two groups, so they are removed after all groups are finished. First the hashes of all records are
-compared, 8 bytes each; only records whose hash occurs twice are read again.
+Duplicates may be in two groups, so they are removed after all groups are finished. First the hashes of all records
+are compared, 8 bytes each; only records whose hash occurs twice are read again.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xfmr.schema import NORMAL
 from xfmr.synth.episodes import Episode, plan_episodes
-from xfmr.synth.spec import NORMAL, FleetSpec
+from xfmr.synth.spec import FleetSpec
 from xfmr.synth.transformer import Float
 from xfmr.synth.vibration import FULL_SCALE, sample_signals
 
