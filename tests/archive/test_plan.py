@@ -16,7 +16,7 @@ from xfmr.archive.plan import (
     to_table,
     uncounted,
 )
-from xfmr.records import format_of
+from xfmr.records import can_be_cut
 
 NAMES = st.text("ab/ü.", min_size=1, max_size=6)
 files = st.builds(
@@ -131,7 +131,7 @@ def test_only_long_files_of_plain_lines_are_cut(archive: list[ArchiveFile], grou
     for group in plan_groups(archive, key="k", group_bytes=group_bytes):
         if group.part:
             assert len(group.files) == 1
-            assert format_of(group.files[0].path).can_be_cut
+            assert can_be_cut(group.files[0].path)
             assert SMALLEST_GROUP / 2 <= group.n_bytes <= max(group_bytes, SMALLEST_GROUP)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from xfmr.archive.listing import ArchiveFile
-from xfmr.records import LineRange, format_of
+from xfmr.records import LineRange, can_be_cut, is_packed
 
 # A small archive is cut into at least this many groups, so that every core has work and progress is visible, as long
 # as a group stays above SMALLEST_GROUP bytes: in smaller groups, a task's fixed cost (28 ms) becomes noticeable.
@@ -52,7 +52,7 @@ class Group:
     @property
     def n_text_bytes(self) -> int:
         """Estimated bytes of text to parse. The largest groups should be started first."""
-        packed = sum(file.size for file in self.files if format_of(file.path).is_packed)
+        packed = sum(file.size for file in self.files if is_packed(file.path))
         return round(self.n_bytes + (_UNPACKED - 1) * packed)
 
     def to_json(self) -> str:
@@ -88,7 +88,7 @@ def plan_groups(
     balanced = sum(file.size for file in fresh) // FEWEST_GROUPS
     size = min(group_bytes, max(SMALLEST_GROUP, balanced))
     largest = max(size, SMALLEST_GROUP)
-    cut = {file for file in fresh if file.size > largest and format_of(file.path).can_be_cut}
+    cut = {file for file in fresh if file.size > largest and can_be_cut(file.path)}
     whole = [Group("", batch) for batch in _batches((file for file in fresh if file not in cut), size)]
     parts = [Group("", (file,), part) for file in cut for part in _ranges(file.size, largest)]
     return sorted(kept + [_named(group, key) for group in whole + parts], key=_place)

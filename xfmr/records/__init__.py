@@ -6,7 +6,7 @@ Parsing is strict, and the content of a file never raises: a line that is not a 
 
 from xfmr.records.fields import MAX_SENSOR_ID_BYTES, TIME_KEYS
 from xfmr.records.files import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, read_records
-from xfmr.records.formats import FORMATS, endings_in_words, format_of, is_record_file
+from xfmr.records.formats import FORMATS, can_be_cut, endings_in_words, format_of, is_packed, is_record_file
 from xfmr.records.lines import parse_line
 from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, record_id
 from xfmr.records.ranges import LineRange
@@ -22,8 +22,10 @@ __all__ = [
     "Reason",
     "Record",
     "Reject",
+    "can_be_cut",
     "endings_in_words",
     "format_of",
+    "is_packed",
     "is_record_file",
     "parse_line",
     "read_records",

@@ -73,7 +73,23 @@ def format_of(name: str) -> Format:
     Raises:
         ValueError: If it is not the name of a record file.
     """
-    for ending, form in FORMATS.items():
-        if name.lower().endswith(ending):
-            return form
-    raise ValueError(f"{name}: a record file ends in one of {', '.join(FORMATS)}")
+    form = _find(name)
+    if form is None:
+        raise ValueError(f"{name}: a record file ends in one of {', '.join(FORMATS)}")
+    return form
+
+
+def can_be_cut(name: str) -> bool:
+    """Return True if a file can be read from any byte on; False also for a name that is no record file's."""
+    form = _find(name)
+    return form is not None and form.can_be_cut
+
+
+def is_packed(name: str) -> bool:
+    """Return True if a file is compressed; False also for a name that is no record file's."""
+    form = _find(name)
+    return form is not None and form.is_packed
+
+
+def _find(name: str) -> Format | None:
+    return next((form for ending, form in FORMATS.items() if name.lower().endswith(ending)), None)
