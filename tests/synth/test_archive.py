@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xfmr.schema import NORMAL
 from xfmr.synth import (
     FAULT_TYPES,
-    NORMAL,
     UNIT_FAULTS,
     FleetSpec,
     format_signal,

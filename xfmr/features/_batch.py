@@ -11,8 +11,6 @@ Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray: the same code runs on b
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
-"""Samples in a record. Functions that accept other lengths say so in their docstrings."""
-
 DEVICE_RECORDS = 512
 """Records in a chunk on a GPU; in smaller chunks, launching some hundred small kernels takes most of the time."""
 

@@ -1,4 +1,4 @@
-"""File formats: the endings of record files, and how each is read."""
+"""Formats of record files: their endings, and how each is read. All are JSON, one record a line or one document."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def is_record_file(name: str) -> bool:
 
 
 def endings_in_words() -> str:
-    """Return the endings for a message: ``.jsonl or .json file (also .gz)``."""
+    """Return the endings for a message, such as ``.jsonl or .json file (also .gz)``."""
     plain = [ending for ending, form in FORMATS.items() if not form.is_packed]
     packed = sorted({f".{ending.rpartition('.')[2]}" for ending, form in FORMATS.items() if form.is_packed})
     return f"{' or '.join(plain)} file (also {', '.join(packed)})"

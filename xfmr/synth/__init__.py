@@ -5,8 +5,9 @@ is not a model of any real machine.
 """
 
 from xfmr.synth.episodes import Episode, Fault, plan_episodes
+from xfmr.synth.faults import FAULT_TYPES, SENSOR_FAULTS, UNIT_FAULTS
 from xfmr.synth.moment import OperatingPoint, daily_load, operating_point
-from xfmr.synth.spec import FAULT_TYPES, SENSOR_FAULTS, UNIT_FAULTS, FleetSpec
+from xfmr.synth.spec import FleetSpec
 from xfmr.synth.vibration import sample_signals
 from xfmr.synth.writer import FleetSummary, format_signal, write_fleet
 

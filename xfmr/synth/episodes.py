@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xfmr.synth.spec import FAULT_TYPES, SENSOR_FAULTS, FleetSpec, Stream, epoch_minute
+from xfmr.synth.faults import FAULT_TYPES, SENSOR_FAULTS
+from xfmr.synth.spec import FleetSpec, Stream, epoch_minute
 
 FIRST_SEVERITY = 0.2
 

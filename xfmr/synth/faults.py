@@ -114,6 +114,10 @@ UNIT_FAULT_PHYSICS: dict[str, UnitFault] = {
 }
 SENSOR_FAULT_PHYSICS: dict[str, SensorFault] = {"loose_sensor": loose_sensor, "dead_sensor": dead_sensor}
 
+UNIT_FAULTS, SENSOR_FAULTS = tuple(UNIT_FAULT_PHYSICS), tuple(SENSOR_FAULT_PHYSICS)
+FAULT_TYPES = UNIT_FAULTS + SENSOR_FAULTS
+"""All fault types. They are dealt to the faulty units in this order, so a new one changes the fleet of every seed."""
+
 
 def _unit_pattern(moment: Moment) -> np.random.Generator:
     return moment.spec.random(Stream.FAULT_PATTERN, moment.unit)

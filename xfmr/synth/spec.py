@@ -10,9 +10,6 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-UNIT_FAULTS = ("winding_looseness", "core_looseness", "dc_bias", "partial_discharge")
-SENSOR_FAULTS = ("loose_sensor", "dead_sensor")
-FAULT_TYPES = UNIT_FAULTS + SENSOR_FAULTS
 _EPOCH = date(1970, 1, 1)  # the keys of random streams count minutes from this day and must not be negative
 
 
