@@ -1,4 +1,4 @@
-"""Reconstruction error: the pretrained autoencoders, trained no further."""
+"""Reconstruction error of the pretrained autoencoders, without further training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def restore(model: StoredModel, read: Callable[[bytes, str], Detector]) -> DeepD
 
 
 def fit_ae(pretrained: Pretrained, history: FoldedHistory) -> DeepDetector:
-    """Calibrate the autoencoders of a history."""
+    """Calibrate the pretrained autoencoders by their out-of-fold errors."""
     autoencoders = nn.ModuleList(
         build_autoencoder(history.inputs.branch, history.shape) for _ in range(history.n_folds)
     )

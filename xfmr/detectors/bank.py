@@ -1,13 +1,13 @@
 """The bank: how far a record is from the healthy records of its sensor.
 
-No network is trained. A record's spectrum and mains lines, without their level, are standardised per sensor and
-whitened by the variation of the fleet's healthy records. The score is the distance to the nearest records of the
-sensor and, with more weight the more history there is, the distance from their mean. Both are calibrated per sensor
-by the history's out-of-fold distances, and by what is usual at that hour.
+It needs no network. A record's spectrum and mains lines, without their level, are standardised per sensor and
+whitened by the variation of the fleet's healthy records. The score is the weighted mean of two distances: to the
+nearest records of the sensor, and from the sensor's mean, which has more weight the longer the history is. Both are
+calibrated per sensor by the history's out-of-fold distances, and by what is usual at that hour.
 
-A noisier record is no fault: the bank holds its records as they are and with white noise added at several levels, and
-the level that explains a record best counts. A knock, such as a tap changer's, is no fault either: a record with a
-knock may also be explained by its quieter parts alone.
+A noisier record is not a fault. So the bank holds its records without added noise and with white noise at several
+levels, and the level with the lowest score counts. A knock, such as a tap changer's, is not a fault either. So a
+record with a knock is also scored by its quieter half alone, and the lower score counts.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from xfmr.storage.models import key_of
 from xfmr.views.hum import HARMONIC_COLUMNS, HumView, hum_views
 from xfmr.views.knocks import knock_ratio
 
-# A record has a knock if its loudest part stands out by this many sigmas of its sensor's history. On nine fleets of
-# bench.fleets healthy records reach 4.2 sigmas, and those with a tap changer 7 to 50; every limit from 3 to 8 gives
-# the same AUC and false alarms.
+# A record has a knock if its loudest segment stands out by this many sigmas of its sensor's history. On nine fleets
+# of bench.fleets healthy records reach 4.2 sigmas, and those with a tap changer 7 to 50; every limit from 3 to 8
+# gives the same AUC and false alarms.
 KNOCK_SIGMAS = 5.0
 # The fewest records of a sensor in the bank, however many sensors share its size.
 _LEAST_KEPT = 10
@@ -49,7 +49,7 @@ class BankDetector:
 
     Args:
         whole: The healthy records, by the whole second.
-        quiet: The same records, by their quieter parts.
+        quiet: The same records, by their quieter half.
         knocks: Calibration of their knock ratios.
         history_ids: Ids of all records it was fitted to, ascending, (n,).
         out_of_fold: Their out-of-fold scores, (n,).
@@ -80,7 +80,7 @@ class BankDetector:
         return np.where(self.history_ids[place] == rows.ids, self.out_of_fold[place], scores)
 
     def to_bytes(self) -> bytes:
-        """Serialise all that scoring needs."""
+        """Serialise everything that scoring needs."""
         view, rows = self.whole.view, self.whole.rows
         tensors = {
             "bank_ids": torch.from_numpy(rows.ids),
@@ -90,7 +90,7 @@ class BankDetector:
             "sensor": torch.from_numpy(rows.codes),
         }
         for name in ("whole", "quiet"):
-            tensors |= {f"{name}.{part}": tensor for part, tensor in getattr(self, name).tensors().items()}
+            tensors |= {f"{name}.{key}": tensor for key, tensor in getattr(self, name).tensors().items()}
         description = {
             "kind": "bank",
             "mains_hz": view.mains_hz,
@@ -120,7 +120,7 @@ def restore(model: StoredModel, read: Callable[[bytes, str], Detector]) -> BankD
     rows = Rows.without_times(tensors["bank_ids"].numpy(), codes, sensors)
     views = hum_views(mains_hz=description["mains_hz"], sample_rate_hz=description["sample_rate_hz"])
     whole, quiet = (
-        KnownView.restore(view, description[name], model.part(name), rows)
+        KnownView.restore(view, description[name], model.tensors_under(name), rows)
         for view, name in zip(views, ("whole", "quiet"), strict=True)
     )
     knocks = Calibration(as_sensors(description["knocked"]), *tensors["knocks"].numpy())
@@ -132,7 +132,7 @@ def fit_bank(history: History, views: Sequence[HumView], *, size: int) -> BankDe
 
     Args:
         history: Cleaned :func:`xfmr.history.clean.bank_values` of these views.
-        views: The bank's views of a record: the whole second, and its quieter parts.
+        views: The bank's views of a record: the whole second, and its quieter half.
         size: Records that the bank keeps, shared out over the sensors; of each at least 10 and at most 1000.
     """
     rows = history.rows

@@ -27,5 +27,5 @@ class Detector(Protocol):
         ...
 
     def to_bytes(self) -> bytes:
-        """Serialise all that scoring needs."""
+        """Serialise everything that scoring needs."""
         ...

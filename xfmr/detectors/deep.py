@@ -28,10 +28,10 @@ class DeepDetector:
 
     Args:
         kind: Name of the detector, for its file.
-        inputs: From features to the members' input.
-        shape: The members' input shape.
+        inputs: Turns features into the members' input.
+        shape: Shape of the members' input.
         members: Each maps inputs to positive scores (n,) and was fitted without the records of its fold.
-        calibration: Of the history's out-of-fold scores.
+        calibration: Calibration by the history's out-of-fold scores.
         history_ids: Ids of all records it was fitted to, ascending, (m,).
         folds: The fold of each of them, (m,).
     """
@@ -46,7 +46,7 @@ class DeepDetector:
 
     @classmethod
     def calibrated(cls, kind: str, members: Sequence[nn.Module], history: FoldedHistory) -> DeepDetector:
-        """Calibrate members by each one's scores of the fold that it has not seen."""
+        """Calibrate members by the score that each gives to the fold that it has not seen."""
         scores = _member_scores(members, history.values)
         out_of_fold = scores[history.folds, np.arange(len(history.folds))]
         ids, first = np.unique(history.rows.ids, return_index=True)
@@ -61,8 +61,8 @@ class DeepDetector:
     def score(self, table: pa.Table) -> NDArray[np.float32]:
         """Score the rows of a features table in sigmas of the sensor's out-of-fold history, float32 (n,).
 
-        A new record has the mean score of the members; a record of the history that of the one member that has not
-        seen it.
+        A new record gets the mean score of the members. A record of the history gets the score of the one member that
+        has not seen it.
         """
         if len(table) == 0:
             return np.empty(0, np.float32)
@@ -75,7 +75,7 @@ class DeepDetector:
         return scores.astype(np.float32)
 
     def to_bytes(self) -> bytes:
-        """Serialise all that scoring needs."""
+        """Serialise everything that scoring needs."""
         members = nn.ModuleList(self.members).state_dict()
         tensors = {f"member.{name}": tensor for name, tensor in members.items()} | self.inputs.tensors()
         calibration = np.stack([self.calibration.median, self.calibration.sigma])
@@ -98,7 +98,7 @@ class DeepDetector:
             build: Builds a member.
 
         Raises:
-            XfmrError: If the weights are not those of such members.
+            XfmrError: If the weights do not fit the members.
         """
         description, tensors = model.description, model.tensors
         shape = tuple(description["shape"])

@@ -25,7 +25,7 @@ class EnsembleDetector:
 
     Args:
         members: Each scores in sigmas of its out-of-fold history.
-        weights: Positive, one a member.
+        weights: Positive, one per member.
     """
 
     members: tuple[Detector, ...]
@@ -47,7 +47,7 @@ class EnsembleDetector:
         return np.average(scores, axis=0, weights=self.weights).astype(np.float32)
 
     def to_bytes(self) -> bytes:
-        """Serialise the members, each as the whole of its own file."""
+        """Serialise the members, each as the bytes of its own file."""
         files = [torch.frombuffer(bytearray(member.to_bytes()), dtype=torch.uint8) for member in self.members]
         tensors = {f"member.{place}": file for place, file in enumerate(files)}
         return to_bytes(tensors, {"kind": "ensemble", "weights": self.weights})

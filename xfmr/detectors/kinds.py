@@ -1,7 +1,7 @@
-"""All kinds of detector, and how one is planned and read back by its name.
+"""All kinds of detector, planned and read back by name.
 
-To add one: its name, terms and settings in ``settings/stage_one.py``, its module here with :func:`plan` and
-:func:`restore`, and a line in :data:`KINDS`.
+A new detector needs its name, terms and settings in ``settings/stage_one.py``, a module here with the functions
+``plan`` and ``restore``, and a line in :data:`KINDS`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def plan_detector(settings: Settings, struck: RecordIds, trainer: Trainer) -> De
     """Plan the detector that a run's settings ask for.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         struck: Ids of records that must not be learned from.
         trainer: Trains its networks.
 
     Raises:
-        XfmrError: If what it starts from is missing, damaged or was made with other settings.
+        XfmrError: If the encoders that it starts from are missing, damaged or were trained with other settings.
     """
     return Planner(settings, struck, trainer, KINDS).plan(settings.detector)
 

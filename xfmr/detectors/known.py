@@ -1,4 +1,4 @@
-"""A bank's knowledge of one view: healthy values by sensor, and how far a record is from them."""
+"""A bank's knowledge of one view: healthy values by sensor, and the distance of a record from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOISE_LEVELS_DB = (30.0, 25.0, 20.0, 15.0)
 _HALF_STEP_DB = 2.5
 # Most records of a sensor for measuring how far apart they are at each noise level.
 _ENOUGH = 200
-# With this many records a dimension the distance from the mean weighs as much as that to the neighbours.
+# With this many records per dimension the distance from the mean weighs as much as that to the neighbours.
 _EVEN_RECORDS = 2.0
 
 
@@ -39,7 +39,7 @@ class KnownView:
         values: Values of the m records kept, shape (m, d).
         rows: Their rows, without times.
         mean_share: Weight of the distance from the mean, 0..1.
-        calibrations: Of the distance to the neighbours, and of that from the mean.
+        calibrations: Calibrations of the distance to the neighbours, and of that from the mean.
         noise_ratios: Ratio of these two distances at each of :data:`NOISE_LEVELS_DB` to those without noise, at most
             1, for each of :attr:`sensors` and the fleet: (sensors + 1, levels, 2). Noise hides the differences
             between records: at the highest level they are a fifth as far apart.
@@ -84,9 +84,9 @@ class KnownView:
     def measured_noise_ratios(self) -> NDArray[np.float64]:
         """Measure :attr:`noise_ratios` on the records kept, each against the others, half-way between two levels.
 
-        Without them a record without hum, from a dead sensor or of noise alone, is nearer to the noisiest copies than
-        any healthy record is to another, and was scored as the most normal of all. Each sensor has its own: with the
-        fleet's, white noise on a quiet sensor among noisy ones was scored so too.
+        Without these ratios a record without hum, from a dead sensor or of noise alone, gets the lowest score of all:
+        it is nearer to the noisiest copies than any healthy record is to another. Each sensor has its own ratios:
+        with the fleet's, white noise on a quiet sensor among noisy ones also scored lowest.
         """
         asked = np.concatenate([thinned(own, _ENOUGH) for own in self.rows.by_sensor().values()])
         rows = self.rows[asked]
@@ -112,7 +112,7 @@ class KnownView:
 
     @cached_property
     def _spaces(self) -> list[HealthySpace]:
-        """The records as they are, then with each level of noise."""
+        """The records without added noise, then with each level of noise."""
         noisy = [self.view.with_noise(self.values, below_db=level) for level in NOISE_LEVELS_DB]
         return [HealthySpace.of(self._whitened(values, self.rows), self.rows) for values in (self.values, *noisy)]
 

@@ -1,4 +1,4 @@
-"""Planning a detector: all that it depends on is read, and nothing is fitted yet."""
+"""The plan of a detector: everything that it depends on is read, and nothing is fitted yet."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class DetectorPlan:
     """A detector that can be fitted.
 
     Args:
-        key: Hash of all that it depends on.
+        key: Hash of everything that it depends on.
         summary: One line for people.
         set_aside: Records of the history that it does not learn from, with their ``distance``.
-        fit: Fits it.
+        fit: Fits the detector.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Kind(Protocol):
         """Plan a detector of a run.
 
         Raises:
-            XfmrError: If what it starts from is missing, damaged or was made with other settings.
+            XfmrError: If the encoders that it starts from are missing, damaged or were trained with other settings.
         """
         ...
 
@@ -56,17 +56,17 @@ class Kind(Protocol):
 
         Args:
             model: The file.
-            read: Reads the file of a detector within it, of a name.
+            read: Reads a detector within it, from the bytes of its file and a name.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Planner:
-    """What the detectors of a run are planned from; each part is read once, whichever members share it.
+    """Plans the detectors of a run. An input of several members, such as the history, is read once.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         struck: Ids of records that must not be learned from.
         trainer: Trains networks.
         kinds: All kinds of detector.
@@ -78,7 +78,7 @@ class Planner:
     kinds: Mapping[DetectorKind, Kind]
 
     def plan(self, kind: DetectorKind) -> DetectorPlan:
-        """Plan a detector; raises what :meth:`Kind.plan` does."""
+        """Plan a detector, see :meth:`Kind.plan`."""
         return self.kinds[kind].plan(self)
 
     @property

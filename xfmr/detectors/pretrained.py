@@ -1,4 +1,4 @@
-"""Pretrained encoders, one a fold: how they are trained and stored, and how later stages read them."""
+"""Pretrained encoders, one per fold: training, storage, and reading by later stages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def pretrained_bytes(network: dict[str, Tensor], history: FoldedHistory, objecti
     """Serialise fold members, with the ids of the records they were trained on.
 
     Args:
-        network: State of the :class:`~xfmr.networks.members.Members`, of which encoders and decoders are stored.
+        network: State of the :class:`~xfmr.networks.members.Members`; only encoders and decoders are stored.
         history: The records.
         objective: The objective of their training.
     """
@@ -88,7 +88,7 @@ class Pretrained:
 
     @cached_property
     def inputs(self) -> ModelInputs:
-        """From features to the encoders' input."""
+        """Turns features into the encoders' input."""
         return ModelInputs.restore(self.stored.description, self.stored.tensors)
 
     @property
@@ -111,13 +111,13 @@ class Pretrained:
 
     def encoder(self, fold: int) -> dict[str, Tensor]:
         """Return the weights of the encoder that was trained without a fold."""
-        return self.stored.part(f"member.{fold}.encoder")
+        return self.stored.tensors_under(f"member.{fold}.encoder")
 
     def check(self, view: View, n_folds: int, objective: Objective) -> None:
         """Raise if the encoders were trained with other settings than these.
 
         Raises:
-            XfmrError: Naming the first setting that differs.
+            XfmrError: If a setting differs; the message names the first one.
         """
         trained = {**asdict(self.inputs.view), "folds": self.n_folds}
         asked = {**asdict(view), "folds": n_folds}
@@ -131,7 +131,7 @@ class Pretrained:
                 )
 
     def check_history(self, digest: str) -> None:
-        """Raise if the encoders were trained on other records: a member may have seen what now is in its fold.
+        """Raise if the encoders were trained on other records: a member may have seen records now in its fold.
 
         Raises:
             XfmrError: If the history differs.

@@ -42,7 +42,7 @@ class HealthySpace:
         return cls(values, rows.ids, places, sensor_means(values, rows, list(places)))
 
     def distances(self, values: NDArray[np.float32], rows: Rows) -> Distances:
-        """Measure records against those of their sensor, or against the fleet if the sensor is hardly known.
+        """Measure records against those of their sensor, or against the fleet if the sensor has too few.
 
         Args:
             values: Whitened values, shape (n, d).
@@ -57,7 +57,7 @@ class HealthySpace:
         return near, far
 
     def _banks(self, rows: Rows) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Pair the positions of records that are asked for with those of the records they are measured against."""
+        """Pair the positions of the records to measure with those of the records they are measured against."""
         known = {sensor: own for sensor, own in self.places.items() if len(own) > NEIGHBOURS}
         asked = {sensor: own for sensor, own in rows.by_sensor().items() if sensor in known}
         unknown = np.flatnonzero(rows.places_in(tuple(known)) == len(known))

@@ -46,7 +46,7 @@ def fit_svdd(
     trainer: Trainer,
     key: str = "svdd",
 ) -> DeepDetector:
-    """Train Deep SVDD, each member from the encoder that has not seen its fold either.
+    """Train Deep SVDD; each member starts from the encoder that has not seen its fold either.
 
     Raises:
         XfmrError: If a sphere collapsed.

@@ -1,4 +1,4 @@
-"""Variational autoencoder: its residual and a tenth of its divergence."""
+"""Variational autoencoder: the score is its residual plus a tenth of its divergence."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def restore(model: StoredModel, read: Callable[[bytes, str], Detector]) -> DeepD
 def fit_vae(
     history: FoldedHistory, options: VaeSettings, schedule: Schedule, trainer: Trainer, key: str = "vae"
 ) -> DeepDetector:
-    """Train variational autoencoders, one a fold."""
+    """Train variational autoencoders, one per fold."""
     make_task = partial(
         VaeTask,
         shape=history.shape,

@@ -1,1 +1,1 @@
-"""Networks, their losses and the file a model is kept in: torch and torchvision, nothing else of ours."""
+"""Networks, their losses and the file of a model. Of this package, they import only the errors."""

@@ -1,7 +1,7 @@
-"""A model in one file: safetensors holding the weights and every scaler, with the settings in its header.
+"""The file of a model: safetensors with the weights and every scaler, and the settings in its header.
 
-safetensors carries no code, so a file from anywhere can be opened. It has no checksum either, so the header holds a
-digest of all the rest.
+safetensors carries no code, so a file from an unknown source can be opened safely. It has no checksum either, so the
+header holds a digest of everything else.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _REMEDY = "remove its folder and train again"
 
 
 def to_bytes(tensors: dict[str, Tensor], description: dict[str, Any]) -> bytes:
-    """Serialise tensors and a JSON description of what they are."""
+    """Serialise tensors and their description, which must be JSON."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(description, sort_keys=True)
-    # One entry for both: safetensors writes several in any order, and the same model should be the same file.
+    # A single metadata entry: safetensors writes several in any order, and equal models should give equal files.
     return bytes(save(contiguous, metadata={"xfmr": f"{_digest(contiguous, text)} {text}"}))
 
 
 def _digest(tensors: dict[str, Tensor], text: str) -> str:
-    """Hash the description and every tensor with its name, type and shape."""
+    """Hash the description and the name, dtype, shape and values of every tensor."""
     digest = hashlib.blake2b(text.encode(), digest_size=16)
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -40,18 +40,20 @@ def _digest(tensors: dict[str, Tensor], text: str) -> str:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a model's file holds.
+    """The contents of a model's file.
 
     Args:
-        tensors: Weights and scalers by name; ``name`` is the file's, for messages.
+        name: Name of the file, for messages.
+        description: The settings in its header.
+        tensors: Weights and scalers by name.
     """
 
     name: str
     description: dict[str, Any]
     tensors: dict[str, Tensor]
 
-    def part(self, prefix: str) -> dict[str, Tensor]:
-        """Return the tensors whose names begin with ``prefix.``, without it."""
+    def tensors_under(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors whose names begin with ``prefix.``, by the rest of their names."""
         start = f"{prefix}."
         return {name.removeprefix(start): tensor for name, tensor in self.tensors.items() if name.startswith(start)}
 
@@ -59,31 +61,31 @@ class StoredModel:
         """Set a network's weights from the tensors under ``prefix``.
 
         Raises:
-            XfmrError: Where they are not the network's.
+            XfmrError: If they do not fit the network.
         """
         try:
-            network.load_state_dict(self.part(prefix))
+            network.load_state_dict(self.tensors_under(prefix))
         except RuntimeError as error:
             raise XfmrError(f"{self.name} does not hold the weights it should: {_REMEDY}") from error
 
 
 def from_bytes(data: bytes, name: str, *, kind: str | tuple[str, ...]) -> StoredModel:
-    """Read what :func:`to_bytes` wrote.
+    """Read the output of :func:`to_bytes`.
 
     Args:
-        data: The file's content.
-        name: The file's name, for messages.
-        kind: What the description must call it; of several, one.
+        data: Contents of the file.
+        name: Name of the file, for messages.
+        kind: Kind of model that the description must name, or a choice of several.
 
     Raises:
-        XfmrError: Where the file is truncated, damaged or not one of xfmr's of this kind.
+        XfmrError: If the file is truncated, damaged, not written by xfmr, or of another kind.
     """
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
         digest, _, text = json.loads(data[8 : 8 + length])["__metadata__"]["xfmr"].partition(" ")
         if digest != _digest(tensors, text):
-            raise ValueError("its digest is another")
+            raise ValueError("its digest does not match")
         description = json.loads(text)
     except (SafetensorError, ValueError, KeyError) as error:
         raise XfmrError(f"{name} is not a whole xfmr model ({error}): {_REMEDY}") from error

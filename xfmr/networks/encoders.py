@@ -22,11 +22,11 @@ VECTOR_WIDTHS = (256,)
 IMAGE_BRANCHES = ("image", "raster")
 
 Inputs = Tensor | dict[str, Tensor]
-"""What a network takes: of the branch ``dual`` a dictionary of ``image`` and ``vector``, of any other a tensor."""
+"""Input of a network: for the branch ``dual`` a dictionary of ``image`` and ``vector``, for any other a tensor."""
 
 
 def mlp(widths: Sequence[int], *, bias: bool) -> nn.Sequential:
-    """Stack linear layers of the given widths, LeakyReLU between them and none after the last."""
+    """Stack linear layers of the given widths with LeakyReLU between them."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out, bias=bias), nn.LeakyReLU(0.1)]
@@ -34,12 +34,12 @@ def mlp(widths: Sequence[int], *, bias: bool) -> nn.Sequential:
 
 
 def in_bfloat16_on_gpu(device: torch.device) -> torch.autocast:
-    """Compute convolutions and products in bfloat16 where the device is a GPU; on a CPU nothing changes."""
+    """Return a context that computes convolutions and products in bfloat16 on a GPU and changes nothing on a CPU."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
 def to_device(network: nn.Module, device: torch.device | str) -> nn.Module:
-    """Move a network to a device; on a GPU with the channels of images innermost, which its tensor cores take."""
+    """Move a network to a device; on a GPU, put image channels last, the layout that its tensor cores need."""
     if torch.device(device).type == "cuda":
         network = network.to(memory_format=torch.channels_last)
     return network.to(device)
@@ -57,20 +57,20 @@ class VectorEncoder(nn.Sequential):
 
 
 def vector_decoder(size: int) -> nn.Sequential:
-    """(n, 128) -> (n, d): the encoder's widths backwards, with bias."""
+    """Return the decoder (n, 128) -> (n, d): the encoder's widths in reverse, with bias."""
     return mlp([EMBEDDING_SIZE, *reversed(VECTOR_WIDTHS), size], bias=True)
 
 
 class ImageEncoder(nn.Module):
     """(n, 3, S, S) in 0..1 -> (n, 128): ResNet18 and a bias-free projection.
 
-    On a GPU the trunk runs in bfloat16, channels last. Group norm in place of batch norm: a record's embedding must
-    not depend on the records beside it, nor training on how a batch is split over workers.
+    On a GPU the trunk runs in bfloat16, channels last. It has group norm instead of batch norm: a record's embedding
+    must not depend on the other records of its batch, nor training on how a batch is split over workers.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        from torchvision.models import resnet18  # 1.4 s to import, which the other branches need not wait for
+        from torchvision.models import resnet18  # takes 1.4 s to import, and only image branches need it
 
         self.trunk = resnet18(norm_layer=group_norm)
         self.trunk.fc = nn.Identity()
@@ -89,12 +89,12 @@ class ImageEncoder(nn.Module):
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Make the norm layer of a ResNet."""
+    """Return the norm layer of a ResNet."""
     return nn.GroupNorm(32, channels)
 
 
 class ImageDecoder(nn.Module):
-    """(n, 128) -> (n, 3, S, S) in 0..1: up from 8 x 8 by transposed convolutions, resized to S at the end."""
+    """(n, 128) -> (n, 3, S, S) in 0..1: transposed convolutions from 8 x 8 upwards, then a resize to S."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class ImageDecoder(nn.Module):
 
 
 def doubling(n_in: int, n_out: int) -> nn.Sequential:
-    """Make what doubles height and width: (n, n_in, h, w) -> (n, n_out, 2 h, 2 w)."""
+    """Return layers that double height and width: (n, n_in, h, w) -> (n, n_out, 2 h, 2 w)."""
     return nn.Sequential(
         nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1), nn.GroupNorm(8, n_out), nn.LeakyReLU(0.1)
     )
@@ -143,7 +143,7 @@ class DualEncoder(nn.Module):
 
 
 class DualDecoder(nn.Module):
-    """(n, 128) -> what :class:`DualEncoder` takes."""
+    """(n, 128) -> an input of :class:`DualEncoder`."""
 
     def __init__(self, image_size: int, vector_size: int) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class Autoencoder(nn.Module):
 class ContrastiveNetwork(nn.Module):
     """An encoder and a projection head: (n, ...) -> (n, 64) of unit length.
 
-    The head is thrown away after pretraining: what it makes alike, such as gain and noise, the encoder may still tell
+    The head is discarded after pretraining: it removes differences such as gain and noise, which the encoder may keep
     (Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020, section 4.2).
     """
 
@@ -211,12 +211,12 @@ Encoder = VectorEncoder | ImageEncoder | DualEncoder
 
 
 def build_encoder(branch: str, shape: Sequence[int]) -> Encoder:
-    """Make the encoder of a branch.
+    """Build the encoder of a branch.
 
     Args:
         branch: Name of the branch.
-        shape: Of a record's input, such as (451,) or (3, 224, 224); for ``dual`` the image's and then the vector's,
-            such as (3, 224, 224, 451).
+        shape: Shape of a record's input, such as (451,) or (3, 224, 224). For ``dual``, the image's shape followed by
+            the vector's, such as (3, 224, 224, 451).
     """
     if branch == "dual":
         return DualEncoder(shape[-1])
@@ -224,7 +224,7 @@ def build_encoder(branch: str, shape: Sequence[int]) -> Encoder:
 
 
 def build_autoencoder(branch: str, shape: Sequence[int]) -> Autoencoder:
-    """Make the autoencoder of a branch for inputs of ``shape``, as :func:`build_encoder` takes it."""
+    """Build the autoencoder of a branch; the arguments are those of :func:`build_encoder`."""
     decoder: nn.Module
     if branch == "dual":
         decoder = DualDecoder(shape[2], shape[-1])
@@ -237,9 +237,9 @@ def to_inputs(rows: NDArray[Any], device: torch.device | str) -> Inputs:
     """Move stored rows to a device and turn them into a network's input.
 
     Args:
-        rows: uint8 images (n, 3, S, S), which become 0..1; float32 vectors (n, d); or a structured array (n,), whose
-            fields are such.
-        device: Where to.
+        rows: uint8 images (n, 3, S, S), which are scaled to 0..1; float32 vectors (n, d); or a structured array (n,)
+            with such fields.
+        device: Target device.
     """
     if rows.dtype.names:
         return {name: _to_input(rows[name], device) for name in rows.dtype.names}

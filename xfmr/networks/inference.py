@@ -15,11 +15,11 @@ _BATCH = 512
 
 @torch.inference_mode()
 def run_network(network: nn.Module, inputs: NDArray[Any]) -> Tensor:
-    """Apply a network to stored values in batches, on the GPU where there is one.
+    """Apply a network to stored values in batches, on a GPU if the machine has one.
 
     Args:
         network: Maps (b, ...) to (b, k).
-        inputs: Stored rows, n > 0 of them, as :func:`xfmr.networks.encoders.to_inputs` takes them.
+        inputs: Stored rows, n > 0, in a form that :func:`xfmr.networks.encoders.to_inputs` accepts.
 
     Returns:
         Shape (n, k), on the CPU.

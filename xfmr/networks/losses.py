@@ -1,4 +1,4 @@
-"""Losses, one value a record; the train loop averages them."""
+"""Losses, one value per record; the train loop averages them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch.nn import functional
 
 from xfmr.networks.encoders import Inputs
 
-# A residual counts at most this much, in the input's unit (robust sigmas, or grey levels of 0..1): the history is
-# not clean, and a squared error would spend the network on its few faulty records.
+# Residuals are clamped to this, in the input's unit (robust sigmas, or grey levels of 0..1): the history is not
+# clean, and its few faulty records would dominate an unclamped squared error.
 RESIDUAL_CLAMP = 3.0
-# Of the contrastive loss: the lower, the more the nearest of the other records count.
+# Temperature of the contrastive loss: the lower it is, the more the nearest of the other records count.
 TEMPERATURE = 0.2
 
 
 def reconstruction_loss(reconstruction: Inputs, inputs: Inputs, *, clamp: float = RESIDUAL_CLAMP) -> Tensor:
-    """Mean squared residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,); summed over parts."""
+    """Return each record's mean squared residual, clamped and summed over parts: (n, ...), (n, ...) -> (n,)."""
     if isinstance(inputs, dict):
         assert isinstance(reconstruction, dict)
         parts = [reconstruction_loss(reconstruction[name], inputs[name], clamp=clamp) for name in inputs]
@@ -27,42 +27,42 @@ def reconstruction_loss(reconstruction: Inputs, inputs: Inputs, *, clamp: float 
 
 
 def absolute_residual(reconstruction: Tensor, inputs: Tensor) -> Tensor:
-    """Mean absolute residual of each record, residuals clamped: (n, ...), (n, ...) -> (n,)."""
+    """Return each record's mean absolute residual, clamped: (n, ...), (n, ...) -> (n,)."""
     return (reconstruction - inputs).abs().clamp(max=RESIDUAL_CLAMP).flatten(1).mean(1)
 
 
-def nt_xent(pairs: Tensor, everyone: Tensor, start: int) -> Tensor:
-    """Normalised temperature-scaled cross-entropy: which of everyone's views is the other one of this record?
+def nt_xent(pairs: Tensor, all_pairs: Tensor, start: int) -> Tensor:
+    """Return the normalised temperature-scaled cross-entropy of finding each record's other view in the batch.
 
     Args:
-        pairs: Both views of some records, unit vectors, shape (m, 2, d).
-        everyone: Both views of all records of the batch, shape (n, 2, d).
-        start: Where the m records stand among the n.
+        pairs: Both views of this worker's m records, unit vectors, shape (m, 2, d).
+        all_pairs: Both views of all n records of the batch, shape (n, 2, d).
+        start: Position of the m records among the n.
 
     Returns:
-        Mean of both views' losses, shape (m,). At chance it is log(2n - 1).
+        Mean loss of both views, shape (m,); log(2n - 1) at chance.
     """
     views = pairs.flatten(0, 1)
     own = torch.arange(len(views), device=views.device) + 2 * start
-    logits = (views @ everyone.flatten(0, 1).T / TEMPERATURE).scatter(1, own[:, None], -torch.inf)
-    other = own ^ 1  # views 2i and 2i + 1 are of one record
+    logits = (views @ all_pairs.flatten(0, 1).T / TEMPERATURE).scatter(1, own[:, None], -torch.inf)
+    other = own ^ 1  # views 2i and 2i + 1 belong to one record
     return functional.cross_entropy(logits, other, reduction="none").view(-1, 2).mean(1)
 
 
 def squared_distance(embedding: Tensor, centre: Tensor) -> Tensor:
-    """Squared distance to the hypersphere's centre: (n, d), (d,) -> (n,)."""
+    """Return squared distances to the centre of a hypersphere: (n, d), (d,) -> (n,)."""
     return (embedding - centre).square().sum(1)
 
 
 def soft_boundary_loss(distance: Tensor, radius: float, nu: float) -> Tensor:
-    """Deep SVDD's soft boundary: R^2 + max(0, d^2 - R^2) / nu of each squared distance, (n,) -> (n,)."""
+    """Return Deep SVDD's soft-boundary loss, R^2 + max(0, d^2 - R^2) / nu, from squared distances: (n,) -> (n,)."""
     return radius**2 + (distance - radius**2).clamp(min=0) / nu
 
 
 def label_loss(logits: Tensor, classes: Tensor, normal: int) -> Tensor:
-    """Cross-entropy where the class is known; where it is -1, -log P(any fault): (n, k), (n,) -> (n,).
+    """Return the cross-entropy of a known class, or -log P(any fault) if it is -1: (n, k), (n,) -> (n,).
 
-    A pseudo-label ``anomaly`` says that a record is faulty and not how, so it asks only that the normal class be
+    The pseudo-label ``anomaly`` says that a record is faulty, but not how. So its loss only makes the normal class
     unlikely.
 
     Args:

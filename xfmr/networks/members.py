@@ -1,4 +1,4 @@
-"""Fold members: networks of the same kind, each trained without one fold of the records."""
+"""Fold members: one network per fold, each trained without the records of its fold."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from torch import Tensor, nn
 from xfmr.networks.encoders import Inputs
 from xfmr.networks.losses import reconstruction_loss, squared_distance
 
-# Weight of the divergence beside the residual in a variational autoencoder's score.
+# Weight of the divergence relative to the residual in the score of a variational autoencoder.
 _DIVERGENCE_WEIGHT = 0.1
 
 
 class Members(nn.ModuleList):
-    """One network for each fold, applied to the records of the other folds."""
+    """One network per fold, each applied to the records of the other folds."""
 
     def forward(self, folds: Tensor, *inputs: Inputs) -> list[Any]:
-        """Apply each member to the rows that are not in its fold.
+        """Apply each member to the rows outside its fold.
 
-        The members run one after another. Stacked weights under ``torch.vmap`` cannot leave out a row, and took 14.5
-        ms a step against 12.2 (five vector autoencoders, 64 records, one core).
+        The members run one after another: 12.2 ms per step. Stacked weights under ``torch.vmap`` cannot skip a row
+        and took 14.5 ms (five vector autoencoders, 64 records, one core).
 
         Args:
             folds: Fold of each row, shape (n,).
-            inputs: A member's inputs, each of shape (n, ...).
+            inputs: Inputs of a member, each of shape (n, ...).
 
         Returns:
-            The output of each member for its rows.
+            Each member's output for its rows.
         """
         return [member(*(rows_of(each, folds != fold) for each in inputs)) for fold, member in enumerate(self)]
 
 
 def rows_of(inputs: Inputs, chosen: Tensor) -> Inputs:
-    """Return the rows of a network's input that positions or a mask choose."""
+    """Return the rows of a network's input at some positions, or where a mask is True."""
     if isinstance(inputs, dict):
         return {name: part[chosen] for name, part in inputs.items()}
     return inputs[chosen]
@@ -53,7 +53,7 @@ class ReconstructionError(nn.Module):
 
 
 class SphereDistance(nn.Module):
-    """Distance of an embedding from a hypersphere's centre, in its radii: (n, ...) -> (n,)."""
+    """Distance of an embedding from the centre of a hypersphere, in radii: (n, ...) -> (n,)."""
 
     centre: Tensor
     radius: Tensor
@@ -70,14 +70,14 @@ class SphereDistance(nn.Module):
 
 
 class VariationalError(nn.Module):
-    """Mean absolute residual of a variational autoencoder and a tenth of its divergence: (n, ...) -> (n,)."""
+    """Mean absolute residual of a variational autoencoder plus a tenth of its divergence: (n, ...) -> (n,)."""
 
     def __init__(self, vae: nn.Module) -> None:
         super().__init__()
         self.vae = vae
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Score a batch, reconstructed from the latents' means."""
+        """Score a batch by its reconstruction from the means of the latents."""
         reconstruction, divergence = self.vae(inputs)
         score: Tensor = (reconstruction - inputs).abs().flatten(1).mean(1) + _DIVERGENCE_WEIGHT * divergence
         return score

@@ -1,4 +1,4 @@
-"""Variational autoencoders: of images with a spatial latent, of vectors with a small one.
+"""Variational autoencoders: with a spatial latent for images, with 16 latents for vectors.
 
 D. Kingma, M. Welling, Auto-Encoding Variational Bayes, ICLR 2014.
 """
@@ -15,19 +15,19 @@ from xfmr.networks.encoders import VECTOR_WIDTHS, doubling, group_norm, mlp
 
 VECTOR_LATENTS = 16
 IMAGE_LATENTS = 64
-# The stages of a ResNet halve an image this often in all.
+# The stages of a ResNet together reduce the side of an image by this factor.
 _REDUCTION = 32
-# Log variances of the latents stay within this of 0: what is far from all that was seen must not overflow.
-_MOST_LOG_VARIANCE = 10.0
+# Log variances of the latents are clamped to +- this: a record far from the history must not overflow.
+_MAX_LOG_VARIANCE = 10.0
 
 
 class Vae(nn.Module):
-    """An encoder to mean and log variance of normal latents, and a decoder back.
+    """An encoder to the mean and log variance of normal latents, and a decoder.
 
     Args:
-        encoder: (n, ...) -> (n, 2 l, ...), the means before the log variances.
+        encoder: (n, ...) -> (n, 2 l, ...): means, then log variances.
         decoder: (n, l, ...) -> (n, ...).
-        latent_shape: Of one record's latents, (l, ...).
+        latent_shape: Shape of one record's latents, (l, ...).
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, latent_shape: tuple[int, ...]) -> None:
@@ -41,15 +41,15 @@ class Vae(nn.Module):
 
         Args:
             inputs: Shape (n, ...).
-            noise: Standard normal values that move the latents about their means, (n, l, ...); none to reconstruct
-                from the means.
+            noise: Standard normal values, scaled and added to the means, (n, l, ...); without them the batch is
+                reconstructed from the means.
 
         Returns:
-            The reconstruction, shape (n, ...), and each record's Kullback-Leibler divergence of its latents from
-            standard normal ones, in nats for each value of the input, (n,).
+            The reconstruction, shape (n, ...), and the Kullback-Leibler divergence of each record's latents from the
+            standard normal distribution, in nats per value of the input, (n,).
         """
         mean, log_variance = self.encoder(inputs).chunk(2, dim=1)
-        log_variance = log_variance.clamp(-_MOST_LOG_VARIANCE, _MOST_LOG_VARIANCE)
+        log_variance = log_variance.clamp(-_MAX_LOG_VARIANCE, _MAX_LOG_VARIANCE)
         latents = mean if noise is None else mean + noise * (log_variance / 2).exp()
         nats = (mean.square() + log_variance.exp() - 1 - log_variance).flatten(1).sum(1) / 2
         return self.decoder(latents), nats / inputs.shape[1:].numel()
@@ -73,12 +73,12 @@ class SpatialDecoder(nn.Module):
 
 
 def build_vae(shape: Sequence[int]) -> Vae:
-    """Make the autoencoder for images (3, S, S), latents 64 x S/32 x S/32, or for vectors (d,), 16 latents."""
+    """Build the autoencoder for images (3, S, S), latents 64 x S/32 x S/32, or for vectors (d,), 16 latents."""
     if len(shape) == 1:
         encoder = mlp([shape[0], *VECTOR_WIDTHS, 2 * VECTOR_LATENTS], bias=True)
         decoder = mlp([VECTOR_LATENTS, *reversed(VECTOR_WIDTHS), shape[0]], bias=True)
         return Vae(encoder, decoder, (VECTOR_LATENTS,))
-    from torchvision.models import resnet18  # 1.4 s to import, which the other branches need not wait for
+    from torchvision.models import resnet18  # takes 1.4 s to import, and only image branches need it
 
     stages = list(resnet18(norm_layer=group_norm).children())[:-2]
     side = -(-shape[-1] // _REDUCTION)
