@@ -1,1 +1,1 @@
-"""Train loops for Ray Train workers, and the settings of each stage."""
+"""Training: one train loop, a task for each stage, and trainers that run it on a cluster or in this process."""

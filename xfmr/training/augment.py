@@ -1,8 +1,7 @@
-"""Two views of every record for contrastive learning: what may differ between records of the same state.
+"""Augmentation for contrastive learning: two views that differ as records of the same state do.
 
-A sensor's gain drifts, noise is added, a band or a moment is masked, and speed or mains frequency move the lines by
-a fraction of a bin. Amounts are in robust sigmas, which a standardised vector counts in ones and an image of bytes in
-sixteenths.
+The gain changes, noise is added, a band of frequencies or of times is masked, and the lines shift by a fraction of a
+bin, as with speed or mains frequency. Amounts are in robust sigmas: 1 in a standardised vector, 1/16 in an image.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ NOISE_SIGMAS = 0.5
 LARGEST_MASK = 0.25
 JITTER_BINS = 0.5
 _IMAGE_SIGMA = 1 / 16
-# Gain, noise's level and place, jitter, and of each mask its centre and width.
+# Random numbers per view: gain, noise level, noise position, jitter, and centre and width of two masks.
 _N_DRAWS = 8
 
 
 class Augmentation:
-    """Makes views that depend on the seed, the epoch and the record, and not on the batch or the worker.
+    """Makes views that depend on the seed, the epoch and the record, but not on the batch or the worker.
 
     Args:
-        seed: Of all that is drawn.
+        seed: Seed of all random numbers.
     """
 
     def __init__(self, seed: int) -> None:
@@ -34,15 +33,15 @@ class Augmentation:
         self._noise: dict[int, Tensor] = {}
 
     def __call__(self, inputs: Inputs, rows: Tensor, epoch: int) -> Inputs:
-        """Make both views of each record.
+        """Make two views of each record.
 
         Args:
-            inputs: A network's input of n records.
-            rows: Which records of the data these are, shape (n,).
+            inputs: Network input of n records.
+            rows: Positions of these records in the data, shape (n,).
             epoch: Number of the epoch.
 
         Returns:
-            A network's input of 2n records: the first views and then the second ones.
+            Network input of 2n records: all first views, then all second views.
         """
         keys = [(self._seed, epoch, row) for row in rows.tolist()]
         drawn = np.array([np.random.default_rng(key).random((2, _N_DRAWS)) for key in keys], np.float32)
@@ -52,7 +51,7 @@ class Augmentation:
         return self._views(inputs, draws)
 
     def _views(self, values: Tensor, draws: Tensor) -> Tensor:
-        """Change values (n, ...) as the draws (2n, 8) say: (2n, ...)."""
+        """Make two views of values (n, ...) from random numbers (2n, 8): (2n, ...)."""
         sigma = 1.0 if values.ndim == 2 else _IMAGE_SIGMA
         # A vector is an image of one channel and one column.
         planes = (values[:, None, :, None] if values.ndim == 2 else values).repeat(2, 1, 1, 1)
@@ -66,7 +65,7 @@ class Augmentation:
         return torch.where(masked, changed.mean((2, 3), keepdim=True), changed).reshape(-1, *values.shape[1:])
 
     def _noise_at(self, place: Tensor, size: int) -> Tensor:
-        """Cut noise for each view out of one stretch, which costs less than drawing it: (2n,) -> (2n, size)."""
+        """Cut each view's noise from one long stretch, which is cheaper than drawing it: (2n,) -> (2n, size)."""
         if size not in self._noise:
             stretch = torch.randn(2 * size, generator=torch.Generator().manual_seed(self._seed))
             self._noise[size] = stretch.to(place.device)
@@ -74,12 +73,12 @@ class Augmentation:
 
 
 def _shifted(planes: Tensor, bins: Tensor) -> Tensor:
-    """Move the rows by a fraction of one, down or up, by blending each with its neighbour."""
+    """Shift the rows up or down by a fraction of a row, by blending each with its neighbour."""
     above, below = planes.roll(1, dims=2), planes.roll(-1, dims=2)
     return planes + bins.clamp(min=0) * (above - planes) - bins.clamp(max=0) * (below - planes)
 
 
 def _band(length: int, draws: Tensor) -> Tensor:
-    """Choose a band of an axis by its centre and width, both drawn from 0..1: (2n, 2) -> (2n, length)."""
+    """Return the mask of a band of an axis from its centre and width in 0..1: (2n, 2) -> (2n, length)."""
     position = (torch.arange(length, device=draws.device) + 0.5) / length
     return (position - draws[:, :1]).abs() < LARGEST_MASK / 2 * draws[:, 1:]

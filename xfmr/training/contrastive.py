@@ -1,4 +1,4 @@
-"""Contrastive pretraining: the encoder learns which changes make another record, and which do not (NT-Xent)."""
+"""Contrastive pretraining (NT-Xent): the encoder learns to recognise a record after augmentation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from xfmr.training.augment import Augmentation
 from xfmr.training.loop import Batch, Metrics, Worker
 from xfmr.training.members import MemberTask
 
-# Root mean square distance of unit vectors from their mean: 1 when they look everywhere, 0 when all are one.
-# Below this, float32 cannot tell them from one.
+# Spread is the root mean square distance of unit vectors from their mean: 1 if they point in all directions, 0 if all
+# are equal. Below this, float32 cannot distinguish them.
 LEAST_SPREAD = 1e-3
 
 
 class ContrastiveTask(MemberTask):
-    """Find the other view of each record among those of the whole batch, all workers' records together.
+    """Find the other view of each record among the views of the whole batch, over all workers.
 
     Each member does so among the records of the other folds.
     """
@@ -39,26 +39,30 @@ class ContrastiveTask(MemberTask):
         self._sums: list[Tensor] = []
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """AdamW over encoders and heads."""
+        """Return AdamW over encoders and heads."""
         return torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=1e-5)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Draw other views than in the last epoch."""
+        """Set the epoch, so that its views differ from those of other epochs."""
         self.epoch = epoch
         self._sums = [torch.zeros(()) for _ in self.members]
 
     def member_inputs(self, batch: Batch) -> tuple[Inputs, ...]:
-        """Draw two views of each record: all first ones, then all second ones."""
+        """Return two views of each record: all first views, then all second views."""
         return (self.augmentation(batch["inputs"], batch["rows"], self.epoch),)
 
     def member_losses(self, member: int, output: Tensor, inputs: Inputs) -> Tensor:
-        """NT-Xent of each record."""
+        """Return the NT-Xent loss of each record."""
         pairs = torch.stack(output.chunk(2), dim=1)
-        self._sums[member] = self._sums[member].to(pairs.device) + _moments(pairs.detach())
+        self._sums[member] = self._sums[member].to(pairs.device) + _sums_of(pairs.detach())
         return nt_xent(pairs, *of_all_workers(pairs))
 
     def end_epoch(self, worker: Worker) -> Metrics:
-        """Watch for collapse."""
+        """Return the spread of the views, the least of all members.
+
+        Raises:
+            XfmrError: If all views of a member fell on one point.
+        """
         sums = worker.total(torch.stack(self._sums))
         count, squares, total = sums.split([1, 1, sums.shape[1] - 2], dim=1)
         spreads = (squares / count - (total / count).square().sum(1, keepdim=True)).clamp(min=0).sqrt()
@@ -71,20 +75,20 @@ class ContrastiveTask(MemberTask):
         return {"spread": spread}
 
 
-def _moments(pairs: Tensor) -> Tensor:
-    """Count views, sum up their squares and them, in float64: (m, 2, d) -> (2 + d,)."""
+def _sums_of(pairs: Tensor) -> Tensor:
+    """Return the number of views, the sum of their squares and their sum, in float64: (m, 2, d) -> (2 + d,)."""
     views = pairs.flatten(0, 1).double()
     return torch.cat([views.new_full((1,), len(views)), views.square().sum()[None], views.sum(0)])
 
 
 def of_all_workers(values: Tensor) -> tuple[Tensor, int]:
-    """Put the rows of all workers together; gradients flow back to the worker that each row came from.
+    """Concatenate the rows of all workers; gradients flow back to the worker that each row came from.
 
     Args:
-        values: This worker's rows, (m, ...), of which others may have more or fewer.
+        values: This worker's rows, (m, ...); m may differ between workers.
 
     Returns:
-        All rows, (n, ...), by worker, and where this worker's begin.
+        All rows, (n, ...), in order of worker, and the position of this worker's first row.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return values, 0
@@ -99,7 +103,7 @@ def of_all_workers(values: Tensor) -> tuple[Tensor, int]:
 
 
 class _SumOverWorkers(torch.autograd.Function):
-    """All-reduce whose gradient is all-reduced as well: every worker's loss depends on every worker's rows."""
+    """All-reduce with an all-reduced gradient, since every worker's loss depends on every worker's rows."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The fault classifier: a head on the pretrained encoder, then the encoder's last block with it."""
+"""Fine-tuning of the fault classifier: first its head alone, then with the last block of the pretrained encoder."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from xfmr.networks.inference import run_network
 from xfmr.networks.losses import label_loss
 from xfmr.training.loop import Batch, Metrics, Task, Worker
 
-# The encoder knows its fleet already: its last block follows the head at a tenth of the head's rate.
+# Learning rate of the encoder's last block, relative to the head's: the encoder is already trained on the fleet.
 _ENCODER_RATE = 0.1
 
 
 class FinetuneTask(Task):
-    """Learn fault types from rows with ``classes`` (-1: some fault), ``weights`` and ``chance`` of being drawn.
+    """Learn fault types from rows with ``classes`` (-1: some fault) and ``weights``.
 
-    The state keeps the network of the epoch with the best macro-F1 on the validation records.
+    An epoch draws each row with probability ``chance``. The state holds the network of the epoch with the best
+    macro-F1 on the validation records.
     """
 
     partly_frozen = True
@@ -53,7 +54,7 @@ class FinetuneTask(Task):
         self.best = {"macro_f1": torch.tensor(-1.0)}
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """AdamW over the head and, slower, the encoder's last block."""
+        """Return AdamW over the head and, at a tenth of the rate, the encoder's last block."""
         groups = [
             {"params": self.classifier.head.parameters(), "lr": self.learning_rate},
             {"params": self.last_block.parameters(), "lr": self.learning_rate * _ENCODER_RATE},
@@ -65,16 +66,16 @@ class FinetuneTask(Task):
         self.classifier.frozen = epoch < self.frozen_epochs
 
     def order(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw rows with replacement by their ``chance``, which balances the classes."""
+        """Draw rows with replacement and probability ``chance``, which balances the classes."""
         return torch.multinomial(self.chance, n, replacement=True, generator=generator)
 
     def losses(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Weighted loss of each record."""
+        """Return the weighted loss of each record."""
         weights: Tensor = batch["weights"]
         return weights * label_loss(network(batch["inputs"]), batch["classes"], self.normal)
 
     def end_epoch(self, worker: Worker) -> Metrics:
-        """Judge the epoch on the validation records and keep the best."""
+        """Measure macro-F1 on the validation records, and keep the network if it is the best so far."""
         assert self.validation is not None
         predicted = run_network(self.network, self.validation.columns["inputs"]).argmax(1).numpy()
         macro_f1 = macro_f1_of(self.validation.columns["classes"], predicted)
@@ -88,7 +89,7 @@ class FinetuneTask(Task):
         return self.best
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take them back."""
+        """Restore the output of :meth:`state`."""
         self.best = state
 
 

@@ -1,9 +1,9 @@
 """The one train loop: any task, any number of workers, resumable from every checkpoint.
 
-The order of records is drawn from (seed, epoch) alone, and each global batch is shared out over the workers, whose
-gradients add up to those of the whole batch. So the result depends neither on the number of workers, up to rounding,
-nor on interruptions. Ray is not imported here: :mod:`xfmr.training.worker` runs this loop in a Ray Train worker,
-:class:`xfmr.training.trainer.LocalTrainer` in this process.
+The order of the records depends on seed and epoch alone. The workers share each global batch, and their gradients add
+up to that of the whole batch. So the result does not depend on interruptions nor, up to rounding, on the number of
+workers. This module does not import Ray: :mod:`xfmr.training.worker` runs the loop in a Ray Train worker,
+:class:`xfmr.training.trainer.LocalTrainer` runs it in this process.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Batch = dict[str, Any]
 """Tensors by name; the inputs of a branch with several parts are a dictionary of tensors."""
 Metrics = dict[str, float]
 State = dict[str, Any]
-"""State of a training: ``network``, ``optimiser``, ``task`` and ``progress``."""
+"""State of a training run: ``network``, ``optimiser``, ``task`` and ``progress``."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """Arrays of the same length: ``inputs`` and whatever else the task reads of a record."""
+    """Arrays of the same length: ``inputs`` and the further columns that the task reads."""
 
     columns: dict[str, NDArray[Any]]
 
@@ -38,14 +38,14 @@ class Data:
         return len(self.columns["inputs"])
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
-        """Move some rows to a device, with their positions as ``rows``."""
+        """Move some rows to a device, and add their positions as ``rows``."""
         moved = {name: to_inputs(column[rows], device) for name, column in self.columns.items()}
         return {**moved, "rows": torch.from_numpy(rows).to(device)}
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Epochs, batch size over all workers together, and seed."""
+    """Number of epochs, batch size over all workers together, and seed."""
 
     epochs: int
     batch_size: int
@@ -54,7 +54,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Worker:
-    """One worker among ``world``."""
+    """One of ``world`` workers."""
 
     rank: int
     world: int
@@ -62,7 +62,7 @@ class Worker:
 
     @classmethod
     def alone(cls) -> Worker:
-        """Describe this process as the only worker."""
+        """Return a worker that trains alone, in this process."""
         return cls(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
     def total(self, values: Tensor) -> Tensor:
@@ -71,17 +71,17 @@ class Worker:
             torch.distributed.all_reduce(values)
         return values
 
-    def first_says(self, answer: bool) -> bool:
-        """Return the first worker's answer to every worker."""
-        return bool(self.total(torch.tensor(float(answer and self.rank == 0), device=self.device)))
+    def broadcast_flag(self, flag: bool) -> bool:
+        """Return the first worker's flag on every worker."""
+        return bool(self.total(torch.tensor(float(flag and self.rank == 0), device=self.device)))
 
     def gather(self, values: Tensor) -> Tensor:
         """Concatenate one-dimensional tensors of any lengths over all workers."""
         if self.world == 1:
             return values
-        parts: list[Any] = [None] * self.world
-        torch.distributed.all_gather_object(parts, values.cpu())
-        return torch.cat(parts).to(values.device)
+        gathered: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(gathered, values.cpu())
+        return torch.cat(gathered).to(values.device)
 
     def share(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return this worker's share of some rows."""
@@ -89,24 +89,24 @@ class Worker:
 
 
 class Task(ABC):
-    """A network, its losses, and the work between epochs."""
+    """A network, its losses and its work between epochs."""
 
     network: nn.Module
     # True if some parameters get no gradient in some steps.
     partly_frozen = False
-    # Records that epochs are compared by, never trained on.
+    # Records to compare epochs by; never trained on.
     validation: Data | None = None
 
     @abstractmethod
     def optimiser(self) -> torch.optim.Optimizer:
-        """Make the optimiser of the network's parameters."""
+        """Return the optimiser of the network's parameters."""
 
     @abstractmethod
     def losses(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the loss of each record of a batch, shape (n,); ``network`` may be wrapped for several workers."""
 
     def begin(self, data: Data, worker: Worker) -> None:
-        """Prepare for the first epoch; not called when training is resumed."""
+        """Prepare the first epoch; not called when training resumes."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare an epoch."""
@@ -116,46 +116,46 @@ class Task(ABC):
         return torch.randperm(n, generator=generator)
 
     def end_epoch(self, worker: Worker) -> Metrics:
-        """Finish an epoch and return metrics, the same on every worker.
+        """Finish an epoch and return its metrics, the same on every worker.
 
         Raises:
-            XfmrError: If training must not go on.
+            XfmrError: If training must stop.
         """
         return {}
 
     def state(self) -> dict[str, Tensor]:
-        """Return what a checkpoint must hold besides the network."""
+        """Return the task's state for a checkpoint, besides the network."""
         return {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Restore what :meth:`state` returned."""
+        """Restore the output of :meth:`state`."""
 
 
 @dataclass
 class Progress:
-    """The epochs that are finished, with their metrics."""
+    """The finished epochs and their metrics."""
 
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     def add(self, metrics: Metrics) -> None:
-        """Count an epoch."""
+        """Count a finished epoch."""
         self.epoch += 1
         self.history.append({"epoch": self.epoch, **metrics})
 
 
 @dataclass
 class Training:
-    """A training under way in one worker.
+    """A training run in one worker.
 
     Args:
         task: The task, its network on the worker's device.
         network: The task's network, wrapped if there are several workers.
-        optimiser: Of the network's parameters.
+        optimiser: Optimiser of the network's parameters.
         data: All records; each worker takes its share of every batch.
         schedule: Epochs, batch size and seed.
-        worker: The worker that this process is.
-        progress: The epochs that are finished.
+        worker: This process.
+        progress: The finished epochs.
     """
 
     task: Task
@@ -168,12 +168,12 @@ class Training:
 
     @classmethod
     def of(cls, task: Task, data: Data, schedule: Schedule, worker: Worker) -> Training:
-        """Prepare a training whose first epoch is still to come."""
+        """Prepare a training run before its first epoch."""
         to_device(task.network, worker.device)
         return cls(task, task.network, task.optimiser(), data, schedule, worker, Progress())
 
     def state(self) -> State:
-        """Return the state to be stored in a checkpoint."""
+        """Return the state for a checkpoint."""
         return {
             "network": self.task.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -182,14 +182,14 @@ class Training:
         }
 
     def restore(self, state: State) -> None:
-        """Set the training to the state of a checkpoint."""
+        """Restore the state of a checkpoint."""
         self.task.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.task.restore(state["task"])
         self.progress = Progress(**state["progress"])
 
     def epochs(self) -> Iterator[Metrics]:
-        """Train the epochs that are left, and yield the metrics of each."""
+        """Train the remaining epochs and yield the metrics of each."""
         while self.progress.epoch < self.schedule.epochs:
             self.progress.add(self._epoch(self.progress.epoch))
             yield self.progress.history[-1]
@@ -202,7 +202,7 @@ class Training:
         loss_sum = torch.zeros(2, dtype=torch.float64, device=worker.device)
         for rows in self._batches(epoch):
             losses = task.losses(self.network, self.data.batch(worker.share(rows), worker.device))
-            # Workers' gradients are averaged, so each scales its sum to its share of the whole batch's mean.
+            # Gradients are averaged over workers, so each worker scales its sum of losses by the number of workers.
             loss = losses.sum() * (worker.world / len(rows))
             self.optimiser.zero_grad()
             loss.backward()

@@ -1,4 +1,4 @@
-"""The train task of fold members: all in one run, each on the records of the other folds."""
+"""The train task of fold members: one run trains all of them, each on the records of the other folds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from xfmr.training.loop import Batch, Task
 
 
 class MemberTask(Task):
-    """Train one network a fold on rows that carry their ``folds``."""
+    """Train one network per fold on rows with their ``folds``."""
 
-    # How many rows a member takes of each record, one after the other for all records.
+    # Views of a record. A member's input holds the first view of all records, then the second.
     views = 1
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -25,21 +25,21 @@ class MemberTask(Task):
         self.network: nn.Module = self.members
 
     def member_inputs(self, batch: Batch) -> tuple[Inputs, ...]:
-        """Return what the members take, each of ``views`` x n rows."""
+        """Return the inputs of the members, each of ``views`` x n rows."""
         return (batch["inputs"],)
 
     @abstractmethod
     def member_losses(self, member: int, output: Any, inputs: Inputs) -> Tensor:
-        """Return one loss for each of a member's records, shape (m,).
+        """Return the loss of each record that a member learns from, shape (m,).
 
         Args:
-            member: Which of the members.
-            output: What it makes of its rows.
-            inputs: Its m records, as they were stored.
+            member: Position of the member.
+            output: The member's output for its rows.
+            inputs: Its m records as they were stored.
         """
 
     def losses(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Mean loss of each record over the members that learn from it."""
+        """Return each record's mean loss over the members that learn from it."""
         folds: Tensor = batch["folds"]
         total = torch.zeros(len(folds), device=folds.device)
         for member, output in enumerate(network(folds.repeat(self.views), *self.member_inputs(batch))):

@@ -1,4 +1,4 @@
-"""Autoencoder pretraining: the encoders learn what records of this fleet are made of."""
+"""Autoencoder pretraining: the encoders learn to represent the records of the fleet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xfmr.training.members import MemberTask
 
 
 class PretrainTask(MemberTask):
-    """Reconstruct the inputs through the embedding, in each member without its fold."""
+    """Reconstruct the inputs from the embedding; each member leaves out its fold."""
 
     def __init__(
         self, *, branch: str, shape: tuple[int, ...], n_members: int, learning_rate: float, seed: int
@@ -21,9 +21,9 @@ class PretrainTask(MemberTask):
         self.learning_rate = learning_rate
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """AdamW over encoders and decoders."""
+        """Return AdamW over encoders and decoders."""
         return torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=1e-5)
 
     def member_losses(self, member: int, output: Inputs, inputs: Inputs) -> Tensor:
-        """Clamped squared error of each record."""
+        """Return the clamped squared error of each record."""
         return reconstruction_loss(output, inputs)

@@ -1,4 +1,4 @@
-"""The driver's side of training: start workers, show epochs live, return the final state."""
+"""Training on a cluster, the driver's side: start workers, show epochs live, return the final state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from xfmr.training.loop import Data, Schedule, State, Task
 from xfmr.training.trainer import MakeTask
 from xfmr.training.worker import STATE_FILE, load_state, train
 
-# Workers import torch before they start, and an autoscaled cluster may have to find a machine for them first.
+# Workers import torch before they start, and an autoscaled cluster may first have to add a machine.
 _START_TIMEOUT_S = 600
 _MOST_THREADS = 8
 
@@ -35,7 +35,7 @@ class ClusterTrainer:
 
     Args:
         store: The run.
-        stage: Such as ``pretrain``.
+        stage: Name of the stage, such as ``pretrain``.
         workers: Number of workers.
     """
 
@@ -48,15 +48,15 @@ class ClusterTrainer:
     ) -> State:
         """Train a task from the last checkpoint under its key, see :meth:`xfmr.training.trainer.Trainer.train`.
 
-        The epochs' metrics are written to ``metrics.csv``.
+        The metrics of each epoch are written to ``metrics.csv``.
 
         Raises:
-            XfmrError: That the task raised; or if a worker died, or a local cluster has too few CPUs, for which
-                training would wait for ever.
+            XfmrError: If the task raises one, a worker dies, or a local cluster has fewer CPUs than workers, so that
+                training would never start.
         """
         with cluster():
             self._check_cpus()
-            state = self._trained(f"{self.stage}-{key}", make_task, data, schedule, validation)
+            state = self._fit(f"{self.stage}-{key}", make_task, data, schedule, validation)
         self.store.write(f"models/{self.stage}-{key}/metrics.csv", _csv(state["progress"]["history"]))
         return state
 
@@ -64,9 +64,7 @@ class ClusterTrainer:
         if self.workers > n_cpus() and "RAY_ADDRESS" not in os.environ:
             raise XfmrError(f"--workers {self.workers}: this machine has {n_cpus()} CPUs, and each worker needs one")
 
-    def _trained(
-        self, name: str, make_task: MakeTask, data: Data, schedule: Schedule, validation: Data | None
-    ) -> State:
+    def _fit(self, name: str, make_task: MakeTask, data: Data, schedule: Schedule, validation: Data | None) -> State:
         """Run Ray Train while a thread shows the epochs."""
         os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(_START_TIMEOUT_S))
         queue = Queue(actor_options={"num_cpus": 0})
@@ -87,12 +85,12 @@ class ClusterTrainer:
             return load_state(Path(folder) / STATE_FILE)
 
     def _failure(self, name: str, error: Exception) -> XfmrError:
-        """Write the traceback to a file, and return an error that names it and the remedy."""
+        """Write the traceback to a file, and return an error that names the file and the remedy."""
         file = f"models/{name}/error.txt"
         self.store.write(file, "".join(traceback.format_exception(error)).encode())
         return XfmrError(
             f"{self.stage} failed, {type(error).__name__}: see {self.store.path(file)}; the same command goes on "
-            "from the last checkpoint, and starts again from the beginning once this folder is removed"
+            "from the last checkpoint; to start from the beginning, remove this folder first"
         )
 
     def _ray_trainer(self, name: str, config: dict[str, Any]) -> TorchTrainer:
@@ -118,7 +116,7 @@ class ClusterTrainer:
 
 
 def _work(config: dict[str, Any]) -> None:
-    """Run in each worker."""
+    """Train in one worker."""
     task: Task = config["make_task"]()
     if config["validation"] is not None:
         task.validation = Data(ray.get(config["validation"]))
@@ -126,11 +124,11 @@ def _work(config: dict[str, Any]) -> None:
 
 
 def _watch(queue: Queue, stage: str, epochs: int, n_records: int) -> None:
-    """Show each epoch that the first worker reports, and records a second, until None arrives."""
+    """Show each epoch that the first worker reports, with records per second, until None arrives."""
     with progress(label=stage, total=epochs * n_records, unit="records") as line:
         while (metrics := queue.get()) is not None:
             if line.n == 0:
-                line.unpause()  # the rate does not count the time that the workers took to start
+                line.unpause()  # the rate excludes the time that the workers took to start
             epoch = int(metrics.pop("epoch"))
             shown = [f"epoch {epoch}/{epochs}", *(f"{name} {value:.4g}" for name, value in metrics.items())]
             line.set_postfix_str(", ".join(shown), refresh=False)

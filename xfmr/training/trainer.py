@@ -1,4 +1,4 @@
-"""Trainers: they train a task under a key, on a cluster or in this process."""
+"""Trainers: the interface, and a trainer that runs in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 from xfmr.training.loop import Data, Schedule, State, Task, Training, Worker
 
 MakeTask = Callable[[], Task]
-"""Makes a task, the same in every worker."""
+"""Makes the task, the same on every worker."""
 
 
 class Trainer(Protocol):
@@ -20,25 +20,25 @@ class Trainer(Protocol):
         """Train a task.
 
         Args:
-            key: Hash of all that the result depends on.
+            key: Hash of everything that the result depends on.
             make_task: Makes the task.
             data: All records.
             schedule: Epochs, batch size and seed.
-            validation: Records that the task compares epochs by.
+            validation: Records by which the task compares epochs.
 
         Returns:
-            The final state, tensors on the CPU.
+            The final state, with its tensors on the CPU.
         """
         ...
 
 
 class LocalTrainer:
-    """Trains in this process, without Ray and without checkpoints: the result is that of any number of workers."""
+    """Trains in this process, without Ray or checkpoints; the result is that of any number of workers."""
 
     def train(
         self, key: str, make_task: MakeTask, data: Data, schedule: Schedule, *, validation: Data | None = None
     ) -> State:
-        """Train a task as :meth:`Trainer.train` says; the key is not used."""
+        """Train a task as :meth:`Trainer.train` does; the key is not used."""
         task = make_task()
         task.validation = validation
         training = Training.of(task, data, schedule, Worker.alone())

@@ -1,4 +1,4 @@
-"""The variational autoencoder's training: absolute residuals and a divergence whose weight is warmed up."""
+"""Training of the variational autoencoder: absolute residuals, and a divergence with a growing weight."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from xfmr.training.members import MemberTask
 
 
 class VaeTask(MemberTask):
-    """Reconstruct rows from latents with noise on them.
+    """Reconstruct records from latents with added noise.
 
     Args:
-        shape: Of the inputs.
+        shape: Shape of the inputs.
         n_members: Number of folds.
-        beta: Weight of the divergence in the end.
-        warm_up_epochs: Epochs over which it grows to that from 0, so that the latents are used at all.
-        learning_rate: Of AdamW.
-        seed: Of weights and noise.
+        beta: Final weight of the divergence.
+        warm_up_epochs: Epochs over which the weight grows from 0 to ``beta``, without which the latents may stay
+            unused.
+        learning_rate: Learning rate of AdamW.
+        seed: Seed of weights and noise.
     """
 
     def __init__(
@@ -48,19 +49,19 @@ class VaeTask(MemberTask):
         self.epoch = 0
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """AdamW over encoders and decoders."""
+        """Return AdamW over encoders and decoders."""
         return torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=1e-5)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Note the epoch, on which the divergence's weight and the noise depend."""
+        """Set the epoch, on which the weight of the divergence and the noise depend."""
         self.epoch = epoch
 
     def member_inputs(self, batch: Batch) -> tuple[Inputs, ...]:
-        """Give each record its noise."""
+        """Return the inputs and the noise of each record."""
         return batch["inputs"], self._noise(batch["rows"]).to(batch["inputs"].device)
 
     def member_losses(self, member: int, output: Any, inputs: Inputs) -> Tensor:
-        """Mean absolute residual, clamped, and weighted divergence of each record."""
+        """Return each record's mean absolute residual, clamped, plus its weighted divergence."""
         reconstruction, divergence = output
         assert isinstance(inputs, Tensor)
         weight = self.beta * min(1.0, self.epoch / max(1, self.warm_up_epochs))
@@ -68,7 +69,7 @@ class VaeTask(MemberTask):
         return loss
 
     def _noise(self, rows: Tensor) -> Tensor:
-        """Draw each row's noise of this epoch, the same in whatever batch and on whichever worker it is."""
+        """Draw each row's noise for this epoch, independent of batch and worker."""
         noise = np.empty((len(rows), *self.latent_shape), np.float32)
         for place, row in enumerate(rows.tolist()):
             stream = np.random.Philox(key=self.seed, counter=[0, row, self.epoch, 0])

@@ -1,4 +1,4 @@
-"""The train loop in a Ray Train worker: it resumes from a checkpoint, reports epochs and writes checkpoints."""
+"""The train loop in a Ray Train worker: resume from a checkpoint, report epochs, write checkpoints."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ import torch
 from xfmr.errors import XfmrError
 from xfmr.training.loop import Data, Schedule, State, Task, Training, Worker
 
-# A checkpoint costs about 30 ms on a local disk. At this interval its share is small, and so is the work at risk.
+# A checkpoint takes about 30 ms on a local disk. At this interval its share of the time is small, and a crash loses
+# little work.
 _CHECKPOINT_INTERVAL_S = 10.0
 STATE_FILE = "state.pt"
 
 
 def train(task: Task, data: Data, schedule: Schedule, *, report_to: Any) -> None:
-    """Train on this Ray Train worker, from the last checkpoint if there is one.
+    """Train on this Ray Train worker, from the last checkpoint if any.
 
     Args:
         task: The task, the same on every worker.
         data: All records; each worker takes its share of every batch.
         schedule: Epochs, batch size and seed.
-        report_to: A queue that gets the metrics of each epoch from the first worker.
+        report_to: Queue to which the first worker puts the metrics of each epoch.
     """
     worker = this_worker()
     training = Training.of(task, data, schedule, worker)
@@ -45,13 +46,13 @@ def train(task: Task, data: Data, schedule: Schedule, *, report_to: Any) -> None
         if worker.rank == 0:
             report_to.put(metrics)
         due = time.monotonic() - saved_at > _CHECKPOINT_INTERVAL_S or training.progress.epoch == schedule.epochs
-        if worker.first_says(due):
+        if worker.broadcast_flag(due):
             _report(training)
             saved_at = time.monotonic()
 
 
 def this_worker() -> Worker:
-    """Describe the Ray Train worker that this process is."""
+    """Return this process's Ray Train worker."""
     context = ray.train.get_context()
     return Worker(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
 
@@ -71,9 +72,9 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> State:
 
 
 def _report(training: Training) -> None:
-    """Report to Ray Train, which every worker must do equally often, with the first worker's checkpoint.
+    """Report to Ray Train with the first worker's checkpoint; every worker must report equally often.
 
-    A report waits up to 2 s for the controller to poll its workers, too long for every epoch of a small network.
+    A report waits up to 2 s until the controller polls its workers: too long for every epoch of a small network.
     """
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = None
