@@ -86,7 +86,7 @@ class Baselines:
         method: How each detector's upper threshold is set.
 
     Raises:
-        XfmrError: The history is too short for thresholds.
+        XfmrError: If the history is too short for thresholds.
     """
 
     def __init__(self, run: Store, history_ids: RecordIds, *, seed: int, method: Method) -> None:

@@ -21,7 +21,7 @@ def read_diagnoses(uri: str) -> pd.DataFrame:
         The columns of :data:`xfmr.schema.DIAGNOSES` that the file has.
 
     Raises:
-        XfmrError: The file is missing, or diagnose did not write it.
+        XfmrError: If the file is missing, or diagnose did not write it.
     """
     store, name = Store.of_file(uri)
     if not store.exists(name):
@@ -59,7 +59,7 @@ def join_labels(scores: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Return the scored records that have a label, with the columns of both tables and ``fault``.
 
     Raises:
-        XfmrError: No scored record is labelled.
+        XfmrError: If no scored record is labelled.
     """
     records = scores.merge(labels, on=KEY, how="inner")
     if records.empty:

@@ -53,7 +53,7 @@ def unit_correlation(records: pd.DataFrame, *, seed: int) -> UnitCorrelation:
     def correlation(permuted: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
         return np.asarray((permuted * shares).mean(axis=axis))
 
-    # In batches: all permutations of some hundred units at once would take gigabytes.
+    # In batches: all permutations of a few hundred units at once would take gigabytes.
     test = permutation_test(
         (scores,),
         correlation,

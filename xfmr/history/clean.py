@@ -69,7 +69,7 @@ def load_bank_history(
         features: The run's features.
         views: The bank's views of a record.
         struck: Ids of records that must not be learned from.
-        max_records: The most to keep, see :func:`~xfmr.history.reading.choose_records`.
+        max_records: Largest number of records to keep, see :func:`~xfmr.history.reading.choose_records`.
         each: Reads the groups.
 
     Returns:
@@ -84,7 +84,7 @@ def load_bank_history(
 
 
 def bank_values(table: pa.Table, views: Sequence[HumView]) -> NDArray[np.float64]:
-    """Read what a bank learns from: the values of its views side by side, then the knock ratio, (n, widths + 1)."""
+    """Read the values that a bank learns from: its views side by side, then the knock ratio, (n, widths + 1)."""
     return np.hstack([*(view.values(table) for view in views), knock_ratio(to_numpy(table, "zerone"))[:, None]])
 
 

@@ -45,10 +45,10 @@ def time_folds(rows: Rows, n_folds: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class FoldedHistory:
-    """A cleaned history as the networks of a branch take it, cut into folds.
+    """A cleaned history as input of a branch's networks, cut into folds.
 
     Args:
-        inputs: From features to the networks' input.
+        inputs: Turns features into the networks' input.
         values: The networks' inputs, n records.
         rows: Their rows.
         folds: Fold of each record, shape (n,).
@@ -67,7 +67,7 @@ class FoldedHistory:
 
     @classmethod
     def of(cls, inputs: ModelInputs, history: History, n_folds: int, *, digest: str) -> FoldedHistory:
-        """Scale a history as the view has read it, and cut it into folds."""
+        """Scale a history that the view has read, and cut it into folds."""
         values, folds = inputs.scale(history.values, history.rows), time_folds(history.rows, n_folds)
         return cls(inputs, values, history.rows, folds, n_folds, history.set_aside, digest)
 
@@ -94,7 +94,7 @@ def load_folded_history(
         view: The networks' view of a record.
         n_folds: Number of folds.
         struck: Ids of records that must not be learned from.
-        max_records: The most to keep, see :func:`~xfmr.history.reading.choose_records`.
+        max_records: Largest number of records to keep, see :func:`~xfmr.history.reading.choose_records`.
         each: Reads the groups.
 
     Raises:

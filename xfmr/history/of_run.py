@@ -1,4 +1,4 @@
-"""The history of a run, as its settings ask for it."""
+"""The history of a run, loaded according to its settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def branch_history(settings: Settings, struck: RecordIds) -> FoldedHistory:
     """Load the records that the branch's networks may learn from.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         struck: Ids of records that must not be learned from.
 
     Raises:
@@ -44,7 +44,7 @@ def branch_history(settings: Settings, struck: RecordIds) -> FoldedHistory:
 
 
 def view_of(settings: Settings) -> View:
-    """Return the view of the networks."""
+    """Return the networks' view of a record."""
     return View(settings.branch, settings.image_size, settings.image_scale)
 
 

@@ -29,8 +29,8 @@ class GroupReader:
 
     Args:
         features: The run's features.
-        columns: The feature columns that the values are made of.
-        values_of: Makes values from the rows of a features table: (n, ...) of any type.
+        columns: The feature columns that the values are computed from.
+        values_of: Computes values from the rows of a features table: (n, ...) of any dtype.
         chosen: Ids of the records to read.
     """
 
@@ -50,14 +50,14 @@ class GroupReader:
         return records.select(IDENTITY_COLUMNS).append_column("values", fixed_size_column(row_bytes))
 
     def values(self, table: pa.Table) -> NDArray[Any]:
-        """Return the values that a table of this reader holds, in memory of their own."""
+        """Return a copy of the values in a table that this reader returned."""
         return to_numpy(table, "values").view(self._form.dtype).reshape(len(table), *self._form.shape)
 
     @cached_property
     def _form(self) -> NDArray[Any]:
-        """Dtype and shape of one record's values, as an array without a meaning."""
-        nothing = self.values_of(self.features.read(self.features.groups[0], self.columns).slice(0, 0))
-        return np.empty(nothing.shape[1:], nothing.dtype)
+        """Dtype and shape of one record's values, as an uninitialised array."""
+        empty = self.values_of(self.features.read(self.features.groups[0], self.columns).slice(0, 0))
+        return np.empty(empty.shape[1:], empty.dtype)
 
 
 def read_history(reader: GroupReader, each: EachGroup) -> tuple[NDArray[Any], Rows]:
@@ -80,7 +80,7 @@ def choose_records(features: FeatureSet, *, struck: RecordIds, max_records: int)
     Args:
         features: The run's features.
         struck: Ids of records that must not be learned from, nor any copy of them under another sensor or time.
-        max_records: The most to choose; of more, every sensor keeps as many.
+        max_records: Largest number of records to choose; if there are more, every sensor keeps the same number.
 
     Returns:
         Record ids.
@@ -100,9 +100,9 @@ def choose_records(features: FeatureSet, *, struck: RecordIds, max_records: int)
 
 
 def _shared_out(records: pd.DataFrame, size: int) -> RecordIds:
-    """Choose records so that each sensor has all its own or as many as any other: those with the smallest ids.
+    """Choose the records with the smallest ids, the same number for each sensor or all that it has.
 
-    Ids are hashes, so the choice is as good as random, does not depend on the grouping, and changes little when an
+    Ids are hashes, so the choice is effectively random, does not depend on the grouping, and changes little when an
     archive grows.
     """
     order = records.assign(order=records["record_id"].to_numpy().view(np.uint64)).sort_values("order")

@@ -1,4 +1,4 @@
-"""The normal state of each sensor: its statistics, its usual hours, and a history cleaned of what is not normal."""
+"""The normal state of each sensor: its statistics, its daily profile, and the cleaning of its history."""
 
 from xfmr.normal.rows import Rows, SensorKey, as_sensors
 from xfmr.normal.standardise import (

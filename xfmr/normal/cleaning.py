@@ -30,8 +30,8 @@ def clean(values: NDArray[np.float32], rows: Rows) -> tuple[NDArray[np.bool_], N
 
     A model learns the faults in its history as normal. So every record is scored by its distance to the nearest
     records of its sensor, itself excluded; the top 10 % are removed from these neighbours and all records are scored
-    again: twice on the values as they are, and twice on values whitened by the records that remain. A sensor with
-    little history, or with hardly a record left, is measured against the fleet.
+    again: twice on the plain values, and twice on values whitened by the records that remain. A sensor with
+    little history, or with few records left, is measured against the fleet.
 
     A distance that is usual for the sensor at that hour counts only by the factor in which it exceeds the usual one.
     Otherwise the evening's load and fans would be removed: on three synthetic fleets of four days 64 % of the records

@@ -1,6 +1,6 @@
-"""The daily profile: load and fans follow the hour, and are no fault if they do so day after day.
+"""The daily profile: load and fans that follow the hour day after day are not a fault.
 
-An excess that belongs to an hour ends with it, and a fault goes on. So an hour is compared with the day around it and
+An excess that belongs to an hour ends with it, but a fault goes on. So an hour is compared with the day around it and
 not with the whole history: a fault of any length exceeds the day around it only at its beginning and at its end, on
 two days, while a usual excess must show on three.
 """

@@ -12,7 +12,7 @@ _CHUNK = 2048
 
 
 def thinned(rows: NDArray[np.int64], size: int = BANK_SIZE) -> NDArray[np.int64]:
-    """Return at most ``size`` of some rows, evenly spaced."""
+    """Return at most ``size`` of the rows, evenly spaced."""
     return rows if len(rows) <= size else rows[np.linspace(0, len(rows) - 1, size).astype(np.int64)]
 
 
@@ -31,7 +31,7 @@ def mean_squared_distance(
         ids: Their identities, shape (n,).
         bank: Shape (m, d).
         bank_ids: Shape (m,).
-        k: Neighbours; fewer if the bank holds fewer.
+        k: Number of neighbours; fewer if the bank holds fewer.
 
     Returns:
         Shape (n,); 0 if the bank holds nothing but the record itself.
@@ -39,10 +39,10 @@ def mean_squared_distance(
     distance = np.zeros(len(values), dtype=np.float32)
     squares = np.square(bank).sum(axis=1)
     for start in range(0, len(values), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        squared = np.square(values[part]).sum(axis=1)[:, None] + squares - 2 * values[part] @ bank.T
-        squared[ids[part, None] == bank_ids] = np.inf
-        distance[part] = _mean_of_least(np.maximum(squared, 0), k)
+        chunk = slice(start, start + _CHUNK)
+        squared = np.square(values[chunk]).sum(axis=1)[:, None] + squares - 2 * values[chunk] @ bank.T
+        squared[ids[chunk, None] == bank_ids] = np.inf
+        distance[chunk] = _mean_of_least(np.maximum(squared, 0), k)
     return distance
 
 

@@ -1,4 +1,4 @@
-"""Whose records the rows of an array are: record, sensor and time."""
+"""The record, sensor and time of each row of an array."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Rows:
         return len(self.ids)
 
     def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Rows:
-        """Return the rows that a mask or positions choose."""
+        """Return the rows at some positions, or where a mask is True."""
         present, codes = np.unique(self.codes[chosen], return_inverse=True)
         return Rows(self.ids[chosen], codes, tuple(self.sensors[code] for code in present), self.times[chosen])
 
@@ -61,7 +61,7 @@ class Rows:
         return dict(zip(self.sensors, np.split(order, starts)[1:], strict=True))
 
     def places_in(self, sensors: Sequence[SensorKey]) -> NDArray[np.int64]:
-        """Return the position of each row's sensor among others, ``len(sensors)`` for one that is not there."""
+        """Return the position of each row's sensor among the given sensors, ``len(sensors)`` if it is not there."""
         position = {sensor: place for place, sensor in enumerate(sensors)}
         places = np.array([position.get(sensor, len(sensors)) for sensor in self.sensors], np.int64)
         return places[self.codes]

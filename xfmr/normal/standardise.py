@@ -102,7 +102,7 @@ class Standardiser:
 
 
 def robust_statistics(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return each column's median and scale, (n, d) -> (d,) twice, as :meth:`Standardiser.fit` says."""
+    """Return each column's median and scale, (n, d) -> (d,) twice, see :meth:`Standardiser.fit`."""
     median = np.median(values, axis=0)
     return median.astype(np.float32), _floored(_sigma(values - median)).astype(np.float32)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xfmr.normal.rows import Rows, SensorKey
 
-# Weight of the identity in the covariance: equal to that of 4 records a dimension, and at least 0.3. Chosen by
+# Weight of the identity in the covariance: equal to that of 4 records per dimension, and at least 0.3. Chosen by
 # leaving one load out of the gearbox history and on synthetic fleets; no value in 0.2 .. 0.5 and 2 .. 8 is clearly
 # better.
 _IDENTITY_RECORDS = 4.0

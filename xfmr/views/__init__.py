@@ -1,1 +1,1 @@
-"""What a detector sees of a row of features: columns, scaling, spectra and mains lines."""
+"""Views: the values that a detector reads from a row of features, and their scaling."""

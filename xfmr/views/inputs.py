@@ -1,4 +1,4 @@
-"""A network's input: a branch's view of a record, scaled by what was learned from the history."""
+"""A network's input: a branch's view of a record, scaled by statistics of the history."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xfmr.views.views import View, packed, unpacked
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """From stored features to a network's input.
+    """Turns stored features into a network's input.
 
     Args:
         view: The columns of a record and how they are read.
@@ -48,7 +48,7 @@ class ModelInputs:
 
     @property
     def columns(self) -> list[str]:
-        """The feature columns that are read."""
+        """The feature columns that it reads."""
         return self.view.columns
 
     def scale(self, values: NDArray[Any], rows: Rows) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Scalers: learned from a history, they bring a record's values to a network's scale."""
+"""Scalers: statistics of a history, which bring a record's values to a network's scale."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from xfmr.normal.neighbours import thinned
 
 Arrays = Mapping[str, NDArray[Any]]
 
-# A byte of a standardised image has this many steps a robust sigma, up to 8 sigmas on either side of the middle.
+# A robust sigma is this many steps of a standardised image's bytes, up to 8 sigmas on either side of the middle.
 STEPS_PER_SIGMA = 16
 MIDDLE = 128
-# Most records behind a sensor's statistics: each image already holds many values of every row.
+# Most records for a sensor's statistics: each image already holds many values of every row.
 _ENOUGH = 200
 # Images scaled at once: float32 takes four times the memory of the bytes that are stored.
 _CHUNK = 128
@@ -106,8 +106,8 @@ class RasterRange:
         """Draw Zerone vectors (n, 1200) as images, uint8 (n, 3, 150, 150)."""
         images = np.empty((len(values), 3, RASTER_SIZE, RASTER_SIZE), np.uint8)
         for start in range(0, len(values), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            images[part] = np.rint(raster_image(values[part], low=self.low, high=self.high) * 255)
+            chunk = slice(start, start + _CHUNK)
+            images[chunk] = np.rint(raster_image(values[chunk], low=self.low, high=self.high) * 255)
         return images
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -145,12 +145,12 @@ class RowStandardiser:
         return cls(sensors, arrays["median"], arrays["scale"])
 
     def apply(self, values: NDArray[np.uint8], rows: Rows) -> NDArray[np.uint8]:
-        """Standardise images (n, 3, S, S): 128 is the row's median, 16 steps a sigma, clipped at 8 sigmas."""
+        """Standardise images (n, 3, S, S): 128 is the row's median, 16 steps per sigma, clipped at 8 sigmas."""
         place, scaled = rows.places_in(self.sensors), np.empty_like(values)
         for start in range(0, len(values), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            sigmas = (values[part] - self.median[place[part], ..., None]) / self.scale[place[part], ..., None]
-            scaled[part] = np.rint(MIDDLE + STEPS_PER_SIGMA * sigmas).clip(0, 255)
+            chunk = slice(start, start + _CHUNK)
+            sigmas = (values[chunk] - self.median[place[chunk], ..., None]) / self.scale[place[chunk], ..., None]
+            scaled[chunk] = np.rint(MIDDLE + STEPS_PER_SIGMA * sigmas).clip(0, 255)
         return scaled
 
     def arrays(self) -> dict[str, NDArray[Any]]:
