@@ -1,4 +1,4 @@
-"""How a job meets its caller: settings from the command line, errors in one line, an exit status."""
+"""Jobs as commands: settings from the command line, errors in one line, an exit status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def run_job(job: Callable[[S], object], settings_class: type[S], *, inherit_archive: bool = True) -> int:
-    """Run a job as a command: exit status 0, 2 for what the user can mend, 130 when interrupted."""
+    """Run a job as a command; return exit status 0, 2 for an error that the user can fix, 130 if interrupted."""
     prog = f"python -m jobs.{Path(sys.argv[0]).stem}"
     try:
         job(read_settings(settings_class, sys.argv[1:], prog=prog, inherit_archive=inherit_archive))
@@ -30,7 +30,7 @@ def run_job(job: Callable[[S], object], settings_class: type[S], *, inherit_arch
 
 
 def sole_job(job: Callable[[S], None]) -> Callable[[S], None]:
-    """Let a job hold its run from beginning to end, so that no other job changes it meanwhile."""
+    """Make a job hold its run from beginning to end, so that no other job changes the run meanwhile."""
 
     @wraps(job)
     def holding(settings: S) -> None:

@@ -2,7 +2,7 @@
 
     python -m jobs.evaluate --run runs/first --scores new.parquet --labels labels.csv
 
-Isolation forest, one-class SVM, LOF and PCA error are fitted in the same call to the log spectra of the same history.
+The same call fits isolation forest, one-class SVM, LOF and PCA error to the log spectra of the same history.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xfmr import evaluation
 from xfmr.errors import XfmrError
 from xfmr.evaluation.figures import detection_curves
 from xfmr.faults.classifier import FaultClassifier
-from xfmr.labels import matched, read_labels
+from xfmr.labels import match_summary, read_labels
 from xfmr.progress import say
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.scoring import load_detector
@@ -54,7 +54,7 @@ def labelled_records(settings: EvaluateSettings) -> pd.DataFrame:
     labels = read_labels(settings.labels, conditions=True)
     records = evaluation.join_labels(scores, labels)
     message = f"{len(records)} of {len(scores)} scored records are labelled, {records['fault'].sum()} as faults"
-    say("evaluate", f"{message}; {matched(labels, scores)}")
+    say("evaluate", f"{message}; {match_summary(labels, scores)}")
     return records
 
 

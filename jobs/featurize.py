@@ -3,9 +3,9 @@
     python -m jobs.featurize --archive data/archive --run runs/first --sample-rate-hz 8192
     python -m jobs.featurize --archive data/archive --plan
 
-Kill it at any moment and run it again: finished groups are skipped. Other feature settings make another set of
-features beside the first, which other jobs go on reading until the new one is complete. With --plan it says what
-there is to do and does nothing.
+Kill it at any moment and run it again: finished groups are skipped. Other feature settings make a second set of
+features; other jobs read the first one until the second is complete. With --plan it prints the remaining work and
+writes nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from xfmr.settings import FeaturizeSettings, Settings, feature_settings, save_se
 
 
 def main(settings: FeaturizeSettings) -> None:
-    """Do the work, or say how much there is."""
+    """Make the features, or show the plan."""
     if settings.plan:
         show_plan(settings, parse_archives(settings.required_archive()), rows_of(settings), label="featurize")
     elif not settings.run:
@@ -39,11 +39,11 @@ def main(settings: FeaturizeSettings) -> None:
 @sole_job
 def featurize(settings: Settings) -> None:
     """Bring RUN/features up to date with the archive."""
-    rows, archives, maker = RowSet(settings.store), parse_archives(settings.required_archive()), rows_of(settings)
+    rows, archives, features = RowSet(settings.store), parse_archives(settings.required_archive()), rows_of(settings)
     files = list_files(archives, run=settings.run, label="featurize")
     save_settings(settings, new_features=True)
-    pending = plan(rows, files, archives, key=maker.key, group_bytes=settings.group_bytes, label="featurize")
-    make_rows = partial(FeatureRows, maker.recording, maker.columns)
+    pending = plan(rows, files, archives, key=features.key, group_bytes=settings.group_bytes, label="featurize")
+    make_rows = partial(FeatureRows, features.recording, features.columns)
     process(pending, GroupWriter, label="featurize", constructor_args=(rows, archives, make_rows))
     only_set = isinstance(settings, FeaturizeSettings) and settings.drop_other_features
     counts = rows.close(made_with=feature_settings(settings), only_set=only_set)
@@ -51,7 +51,7 @@ def featurize(settings: Settings) -> None:
 
 
 def rows_of(settings: Settings) -> FeatureRows:
-    """Return the maker of the rows that the settings ask for."""
+    """Return the rows of features that the settings ask for."""
     columns = tuple(name for name in VALUE_COLUMNS if name != "health" or settings.health)
     return FeatureRows(Recording(settings.sample_rate_hz, settings.record_length), columns)
 

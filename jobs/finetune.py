@@ -17,7 +17,7 @@ from xfmr.detectors.pretrained import STAGE, Pretrained
 from xfmr.faults.fitting import held_out_quality, train_classifier
 from xfmr.faults.split import check_disjoint
 from xfmr.faults.supervision import supervise
-from xfmr.labels import match_records, matched, read_labels
+from xfmr.labels import match_records, match_summary, read_labels
 from xfmr.progress import say
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.scoring import load_detector
@@ -39,16 +39,16 @@ def finetune(settings: Settings) -> None:
     labels = read_labels(settings.labels)
     labelled = match_records(labels, features)
     supervision = supervise(labelled, read_scores(settings.store), options)
-    for stage, learned in ((STAGE, encoder.record_ids), ("detector", detector.history_ids)):
-        check_disjoint(np.concatenate([learned, models.set_aside_ids(stage)]), supervision.held_out)
+    for stage, record_ids in ((STAGE, encoder.record_ids), ("detector", detector.history_ids)):
+        check_disjoint(np.concatenate([record_ids, models.set_aside_ids(stage)]), supervision.held_out)
     schedule = Schedule(settings.epochs or options.epochs, options.batch_size, settings.seed)
     encoder_key = models.current_key(STAGE)
     key = key_of(encoder_key, options.model_dump(), schedule.epochs, schedule.seed, supervision.digest())
     if models.is_current("finetune", key):
-        say("finetune", "skipped, the classifier of these labels and settings is there")
+        say("finetune", "skipped, the classifier of these labels and settings exists")
         return
     save_settings(settings)
-    say("finetune", f"{settings.labels}: {matched(labels, labelled)}")
+    say("finetune", f"{settings.labels}: {match_summary(labels, labelled)}")
     if left_out := len(labelled) - supervision.n_people:
         say("finetune", f"{left_out} labels left out: the same signal has another label elsewhere")
     say("finetune", f"{supervision}; encoder of the first of {encoder.n_folds} folds")

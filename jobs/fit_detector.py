@@ -3,7 +3,7 @@
     python -m jobs.fit_detector --run runs/first --detector bank
     python -m jobs.fit_detector --run runs/first --detector svdd --svdd.objective soft_boundary --svdd.nu 0.05
 
-The bank needs the features alone, `ae` and `svdd` also the encoders of jobs.pretrain.
+The detectors `ae` and `svdd` also need the encoders of jobs.pretrain.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def fit_detector(settings: Settings) -> None:
     with cluster_if_named():
         plan = plan_detector(settings, struck_ids(settings), trainer)
     if models.is_current("detector", plan.key):
-        say("fit_detector", "skipped, the detector of these settings and records is there")
+        say("fit_detector", "skipped, the detector of these settings and records exists")
         return
     save_settings(settings)
     if settings.leave_out_anomalies:
-        say("fit_detector", f"{len(left_out(settings))} records left out that the scores so far call anomalies")
+        say("fit_detector", f"{len(left_out(settings))} records left out as anomalies by the current scores")
     say("fit_detector", f"{plan.summary}; {len(plan.set_aside)} more set aside as unlike the rest of their sensor")
     detector = plan.fit()
     models.write_set_aside("detector", plan.key, plan.set_aside)

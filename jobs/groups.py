@@ -1,4 +1,4 @@
-"""From an archive to finished groups: the steps that featurize and diagnose share."""
+"""Steps that featurize and diagnose share: list an archive, plan its groups, process them."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def count_lines(ranges: list[Group], archives: Mapping[str, str], *, label: str)
 
 
 def process(groups: list[Group], worker: Any, *, label: str, constructor_args: tuple[Any, ...] = ()) -> None:
-    """Process groups on the cluster, with a live line of bytes read and records made.
+    """Process groups on the cluster, with a live line of bytes read and records kept.
 
     Args:
         groups: The groups.
-        worker: Called with a group as JSON, it returns the receipt as a row; a class is made once in each process.
+        worker: Called with a group as JSON, returns the receipt as a row; a class is instantiated once per process.
         label: The job's name.
         constructor_args: Arguments of the class.
     """

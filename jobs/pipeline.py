@@ -2,8 +2,8 @@
 
     python -m jobs.pipeline --archive data/archive --run runs/first --labels labels.csv
 
-A step is skipped when its output is there, so the same command after a crash goes on where it stopped. The encoders
-are trained only for what needs them: some detectors, and the classifier where there are labels.
+A step is skipped if its output exists, so the same command resumes after a crash. The encoders are trained only if
+they are needed: by some detectors, and by the classifier if labels are given.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def pipeline(settings: Settings) -> None:
     with cluster():
         featurize(settings)
         if settings.leave_out_anomalies and Models(settings.store).current_key("detector"):
-            score(settings)  # what has been added, by the detector that there is
+            score(settings)  # scores the new records with the current detector
         if settings.labels or settings.detector_needs_encoders:
             pretrain(settings)
         for step in (fit_detector, score, finetune):

@@ -1,10 +1,10 @@
-"""RUN/features -> encoders: networks learn to represent this fleet's records. No label is read.
+"""RUN/features -> encoders: networks learn to represent this fleet's records.
 
     python -m jobs.pretrain --run runs/first --branch spectrum --epochs 60 --workers 2
     python -m jobs.pretrain --run runs/first --branch dual --pretrain.objective contrastive
 
-There is one network for each fold (--folds), trained without the records of its fold, so that each record of the
-history can be scored by a network that has not seen it. Labels are used only to exclude held-out records.
+Each fold (--folds) has its own network, trained without the records of the fold, so that each record of the history
+can be scored by a network that has not seen it. Labels are used only to exclude held-out records.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def pretrain(settings: Settings) -> None:
     key = key_of(*inputs_of, schedule.seed, schedule.epochs, options.model_dump())
     models = Models(settings.store)
     if models.is_current(STAGE, key):
-        say("pretrain", "skipped, the encoders of these settings and records are there")
+        say("pretrain", "skipped, the encoders of these settings and records exist")
         return
     save_settings(settings)
     n_records = len(history.rows)
-    say("pretrain", f"{n_records} records, {len(history.set_aside)} set aside as unlike their sensor's rest")
+    say("pretrain", f"{n_records} records, {len(history.set_aside)} set aside as unlike the rest of their sensor")
     terms = f"branch {settings.branch}, {options.objective}, {history.n_folds} folds"
     say("pretrain", f"{terms}, {schedule.epochs} epochs, {settings.workers} workers")
     trainer = ClusterTrainer(settings.store, STAGE, settings.workers)

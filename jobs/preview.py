@@ -1,4 +1,4 @@
-"""The plan of an archive, and how long it will take, without doing any of it."""
+"""The plan of an archive and the expected duration, without doing the work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xfmr.settings import Settings
 
 
 def show_plan(settings: Settings, archives: Mapping[str, str], rows: FeatureRows, *, label: str) -> None:
-    """Say what there is to do and how long it will take; nothing is written."""
+    """Print the remaining work and its expected duration; write nothing."""
     files, size = list_files(archives, run=settings.run, label=label), settings.group_bytes
     groups = pending = plan_groups(files, key=rows.key, group_bytes=size)
     if settings.run:
@@ -33,13 +33,13 @@ def show_plan(settings: Settings, archives: Mapping[str, str], rows: FeatureRows
 
 
 def times_of(estimated: Estimate) -> Iterator[str]:
-    """Say how long it will take on cores and on GPUs, by what was measured on this machine."""
+    """Yield the expected duration on CPU cores and on GPUs, as measured on this machine."""
     n_cores, n_records = os.cpu_count() or 1, estimated.n_records
     times = (f"{duration(estimated.on_cores(n))} on {n}" for n in sorted({1, n_cores, 16, 64}))
     each_ms = 1e3 * estimated.on_cores(1) / n_records
     each = f"{each_ms:.2f} ms a record in {estimated.n_sampled} records of the archive"
     yield f"{', '.join(times)} CPU cores like the {n_cores} here; measured now: {each}"
     if (on_gpu := estimated.on_gpus(1)) is None:
-        yield "with GPUs: not known, there is none here to measure"
+        yield "with GPUs: not known, this machine has none to measure"
     else:
         yield f"{duration(on_gpu[0])} on one GPU like the one here, which {on_gpu[1]} cores keep busy"

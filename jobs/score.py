@@ -2,7 +2,7 @@
 
     python -m jobs.score --run runs/first --thresholds.method mad
 
-RUN/scores has a file for each sensor, RUN/review/queue.csv lists the records to label first; all are switched at
+RUN/scores has a file for each sensor, RUN/review/queue.csv lists the records to label first. All are switched at
 once.
 """
 
@@ -33,27 +33,27 @@ from xfmr.storage.models import Models, key_of
 def score(settings: Settings) -> None:
     """Score every record of the run and publish scores, thresholds, figure and review queue."""
     store, features = settings.store, FeatureSet(settings.store)
-    learned = load_detector(features).history_ids  # raises before any work if it is missing or damaged
+    history_ids = load_detector(features).history_ids  # raises before any work if it is missing or damaged
     store.sweep("score_parts", "score_sets")
     parts = ScoreParts.planned(features, Models(store).required_key("detector"))
     labelled = labelled_ids(settings.labels, features)
-    asked = settings.thresholds.model_dump(), settings.forgive_daily, labelled.tolist()
-    scores = ScoreSet(store, key_of(parts.detector, asked, parts.names))
+    options = settings.thresholds.model_dump(), settings.forgive_daily, labelled.tolist()
+    scores = ScoreSet(store, key_of(parts.detector, options, parts.names))
     if scores.is_current:
-        say("score", "skipped, the scores of this detector and these thresholds are there")
+        say("score", "skipped, the scores of this detector and these thresholds exist")
     else:
         save_settings(settings)
         with cluster():
             score_groups(parts, features)
             ranges = ScoreRanges(parts, n_ranges(features.n_records, n_cpus()), settings.forgive_daily)
-            say("score", publish(ranges, learned, labelled, scores, settings))
+            say("score", publish(ranges, history_ids, labelled, scores, settings))
     for path in scores.remove_others():
-        say("score", f"the review queue that was written in is kept as {path}")
+        say("score", f"the filled-in review queue is kept as {path}")
     parts.remove_others()
 
 
 def score_groups(parts: ScoreParts, features: FeatureSet) -> None:
-    """Score the groups that are not scored yet on the cluster, with a live line of records."""
+    """Score the remaining groups on the cluster, with a live line of records."""
     missing = parts.missing()
     say("score", f"{features.n_records} records in {len(parts.names)} groups, {len(missing)} of them to score")
     if missing:
@@ -63,13 +63,13 @@ def score_groups(parts: ScoreParts, features: FeatureSet) -> None:
 
 
 def publish(
-    ranges: ScoreRanges, learned: RecordIds, labelled: RecordIds, scores: ScoreSet, settings: Settings
+    ranges: ScoreRanges, history_ids: RecordIds, labelled: RecordIds, scores: ScoreSet, settings: Settings
 ) -> str:
-    """Write a set from the scored groups, make it the current one, and return a summary for people."""
+    """Write a set of scores from the scored groups, make it the current one, and return a summary for people."""
     each = map_groups if ranges.n > 1 else map  # a small run is quicker in this process
     method, review_size = settings.thresholds.method, settings.thresholds.review_size
     scored = pa.concat_tables(each(ranges, ranges.positions)).sort_by("score")
-    values, thresholds = scored["score"].to_numpy(), thresholds_of_run(scored, learned, method)
+    values, thresholds = scored["score"].to_numpy(), thresholds_of_run(scored, history_ids, method)
     writer = SensorWriter(ranges, scores.store, thresholds, review_size, labelled)
     candidates = pd.concat(table.to_pandas() for table in each(writer, ranges.positions))
     queue = review_queue(candidates.sort_values(KEY), upper=thresholds.upper, size=review_size)

@@ -1,4 +1,4 @@
-"""Records that stage one must not see: the only place where labels meet it, and all that passes are bare ids."""
+"""Records that stage one must not learn from. Labels reach stage one only here, and only as record ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def struck_ids(settings: Settings) -> RecordIds:
     """Return the ids of the records held out for validation and test, and those of :func:`left_out`.
 
     Raises:
-        XfmrError: As :func:`~xfmr.labels.read_labels` and :func:`left_out` do.
+        XfmrError: If :func:`~xfmr.labels.read_labels` or :func:`left_out` raises.
     """
     if not settings.labels:
         return left_out(settings)
@@ -25,9 +25,9 @@ def struck_ids(settings: Settings) -> RecordIds:
 
 
 def left_out(settings: Settings) -> RecordIds:
-    """Return the ids of the records that the scores so far call anomalies, if the settings leave them out.
+    """Return the ids of the records that the current scores call anomalies; empty unless the settings ask for it.
 
     Raises:
-        XfmrError: As :func:`~xfmr.scores.left_out.left_out_ids` does.
+        XfmrError: If :func:`~xfmr.scores.left_out.left_out_ids` raises.
     """
     return left_out_ids(FeatureSet(settings.store)) if settings.leave_out_anomalies else np.empty(0, np.int64)

@@ -2,8 +2,8 @@
 
     python -m jobs.synth --out demo --units 12 --times 32
 
-OUT/few_labels.csv holds the labels of every other sample, as if people had got no further. The same seed with a later
---first-day gives new records of the same transformers.
+OUT/few_labels.csv holds the labels of every other moment, as if people had labelled only half. The same seed with a
+later --first-day gives new records of the same transformers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xfmr.synth import FleetSpec, write_fleet
 
 
 def main(arguments: list[str]) -> int:
-    """Write a fleet; exit status 2 where the arguments or the folder do not allow it."""
+    """Write a fleet; return exit status 2 if the arguments are invalid or the folder cannot be written."""
     parser = argparse.ArgumentParser(
         prog="python -m jobs.synth",
         description="Write a synthetic transformer fleet as an archive and a table of labels.",
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--out", required=True, type=Path, help="folder to write archive and labels.csv into")
     parser.add_argument("--units", type=int, default=FleetSpec.n_units, help="transformers")
-    parser.add_argument("--sensors", type=int, default=FleetSpec.sensors_per_unit, help="sensors a transformer")
+    parser.add_argument("--sensors", type=int, default=FleetSpec.sensors_per_unit, help="sensors per transformer")
     parser.add_argument("--times", type=int, default=FleetSpec.n_times, help="records of each sensor")
     parser.add_argument("--minutes", type=int, default=FleetSpec.minutes_between, help="minutes between records")
     parser.add_argument("--first-day", type=date.fromisoformat, default=FleetSpec.first_day, help="first day, UTC")

@@ -10,7 +10,7 @@ from archives import START, Run, fleet_files, time_at, write_archive
 from labelled import COLUMNS, all_labels, labelled, split_run
 
 from xfmr.errors import XfmrError
-from xfmr.labels import match_records, matched, read_labels
+from xfmr.labels import match_records, match_summary, read_labels
 from xfmr.schema import KEY
 
 HEADER = "sensor_id,data_time,label\n"
@@ -81,7 +81,7 @@ def test_a_parquet_file_with_values_missing(tmp_path: Path) -> None:
 def test_labels_of_no_record_are_counted() -> None:
     labels = labelled(("a", 0, 1), ("a", 1, 2), ("b ", 0, 3))
     records = labelled(("a", 0, 1), ("a", 0, 7), ("b", 0, 3))
-    assert matched(labels, records) == "1 of 3 labels are of its records"
+    assert match_summary(labels, records) == "1 of 3 labels are of its records"
 
 
 def test_read_parquet(tmp_path: Path) -> None:

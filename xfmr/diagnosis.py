@@ -22,16 +22,16 @@ from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.models import Models
 
-# The features that are kept of a diagnosed record: evaluate fits its baselines on them.
+# Features that a diagnosed record keeps: the baselines of evaluate read them.
 KEPT_COLUMNS = ["flat", "log_spectrum"]
 
 
 class Instruments(NamedTuple):
-    """The models and thresholds of a pass, the same from its first record to its last.
+    """The models and thresholds of a pass, the same for all of its records.
 
     Args:
         detector: Key of the detector.
-        thresholds: Of its scores.
+        thresholds: Thresholds of its scores.
         classifier: Key of the fault classifier, None if there is none.
     """
 
@@ -41,7 +41,7 @@ class Instruments(NamedTuple):
 
     @classmethod
     def current(cls, run: Store) -> Instruments:
-        """Return the current ones of a run.
+        """Return the current models and thresholds of a run.
 
         Raises:
             XfmrError: If there is no detector, or it has not scored the run yet.
@@ -52,12 +52,12 @@ class Instruments(NamedTuple):
 
 
 class DiagnosisRows:
-    """Makes rows of diagnosed records, with a run's detector, thresholds and, if there is one, fault classifier.
+    """Makes rows of diagnosed records, with a run's detector, thresholds and, if any, fault classifier.
 
     Args:
-        run: The run whose models diagnose.
-        instruments: Which of them.
-        recording: Of the new archive.
+        run: The run that holds the models.
+        instruments: The models and thresholds to use.
+        recording: Recording of the new archive.
 
     Raises:
         XfmrError: If a model is damaged or was made for another recording.
@@ -100,30 +100,35 @@ class DiagnosisRows:
 
 
 def merge(work: Store) -> pa.Table:
-    """Return all diagnoses of a finished pass, by sensor and time: columns of :data:`xfmr.schema.DIAGNOSES`."""
+    """Return all diagnoses of a finished pass, sorted by sensor and time: columns :data:`xfmr.schema.DIAGNOSES`."""
     columns = [name for name in DIAGNOSES.names if name not in IDENTITY_COLUMNS]
     table = pa.concat_tables(FeatureSet(work, DIAGNOSED).tables(columns))
     return table.select(DIAGNOSES.names).sort_by([(name, "ascending") for name in KEY])
 
 
 def forgiven(diagnoses: pa.Table, thresholds: Thresholds) -> pa.Table:
-    """Subtract the usual score of each hour, :func:`beyond_usual`, from a whole archive's, and label it again."""
+    """Subtract each sensor's usual scores, see :func:`beyond_usual`, and set the pseudo-labels again.
+
+    Args:
+        diagnoses: All diagnoses of an archive.
+        thresholds: Thresholds of the scores.
+    """
     rest = beyond_usual(diagnoses).drop_columns("pseudo_label")
     return with_pseudo_labels(rest, thresholds).select(diagnoses.schema.names)
 
 
 def check_output(out: str) -> None:
-    """Raise if a file name has no known ending.
+    """Raise unless a file name ends in .parquet or .jsonl.
 
     Raises:
-        XfmrError: Unless it ends in .parquet or .jsonl.
+        XfmrError: If it has another ending.
     """
     if not out.lower().endswith((".parquet", ".jsonl")):
         raise XfmrError(f"--out {out}: give a file that ends in .parquet or .jsonl")
 
 
 def write_output(table: pa.Table, out: str) -> None:
-    """Write diagnoses as Parquet or JSONL, by the file's ending; times in JSONL are ISO 8601 in UTC."""
+    """Write diagnoses as Parquet or JSONL, according to the file's ending; JSONL has ISO 8601 times in UTC."""
     store, name = Store.of_file(out)
     if name.lower().endswith(".parquet"):
         store.write_table(name, table)
@@ -131,6 +136,6 @@ def write_output(table: pa.Table, out: str) -> None:
     frame = table.to_pandas()
     frame["data_time"] = frame["data_time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     lines = BytesIO()
-    # 15 decimals are the most that pandas writes; its default of 10 would cut digits off a small score.
+    # 15 decimals are the most that pandas writes; its default of 10 would cut off digits of a small score.
     frame.to_json(lines, orient="records", lines=True, force_ascii=False, double_precision=15)
     store.write(name, lines.getvalue())

@@ -1,1 +1,1 @@
-"""Stage three: a fault classifier, learned from people's labels and pseudo-labels."""
+"""Stage three: a fault classifier, trained on people's labels and pseudo-labels."""

@@ -1,4 +1,4 @@
-"""The fault classifier as it is used: features in, fault type and confidence out."""
+"""The trained fault classifier: features in, fault type and confidence out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class FaultClassifier:
     """A trained classifier.
 
     Args:
-        inputs: From features to the network's input.
-        shape: The network's input shape.
+        inputs: Turns features into the network's input.
+        shape: Shape of the network's input.
         network: Maps inputs to logits (n, k).
         classes: The k classes, ``normal`` among them.
         trained_on: Ids of the records it was trained on, int64.
@@ -43,11 +43,11 @@ class FaultClassifier:
 
     @property
     def columns(self) -> list[str]:
-        """The feature columns that are read."""
+        """The feature columns that it reads."""
         return self.inputs.columns
 
     def predict(self, table: pa.Table) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
-        """Name the most probable class of each row of a features table, and its probability: (n,), (n,)."""
+        """Return the most probable class of each row of a features table, and its probability: (n,), (n,)."""
         if len(table) == 0:
             return np.empty(0, str), np.empty(0, np.float32)
         probabilities = run_network(self.network, self.inputs(table)).softmax(1)
@@ -55,7 +55,7 @@ class FaultClassifier:
         return np.array(self.classes)[index.numpy()], confidence.numpy()
 
     def to_bytes(self) -> bytes:
-        """Serialise all that prediction needs."""
+        """Serialise everything that prediction needs."""
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         description = {
             "kind": "classifier",
@@ -67,10 +67,14 @@ class FaultClassifier:
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str) -> FaultClassifier:
-        """Read what :meth:`to_bytes` wrote.
+        """Read the output of :meth:`to_bytes`.
+
+        Args:
+            data: Contents of the file.
+            name: Name of the file, for messages.
 
         Raises:
-            XfmrError: Where the file is damaged.
+            XfmrError: If the file is damaged or holds no classifier.
         """
         model = from_bytes(data, name, kind="classifier")
         return cls.assemble(ModelInputs.restore(model.description, model.tensors), model)

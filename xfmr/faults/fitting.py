@@ -39,12 +39,12 @@ def train_classifier(
 
     Args:
         features: The run's features.
-        pretrained: The encoders, of which the first fold's is taken, and their scalers.
+        pretrained: The encoders and their scalers; training starts from the encoder of the first fold.
         supervision: The labelled records.
         settings: Learning rate and frozen epochs.
         schedule: Epochs, batch size and seed.
-        trainer: Trains it.
-        key: Hash of all that it depends on.
+        trainer: Trains the network.
+        key: Hash of everything that the classifier depends on.
     """
     inputs, shape = pretrained.inputs, pretrained.shape
     rows = supervision.part("train")
@@ -70,7 +70,7 @@ def train_classifier(
 def sampling_weights(rows: pd.DataFrame) -> NDArray[np.float64]:
     """Return each row's probability of being drawn, (n,).
 
-    All classes are drawn equally often and, within a class, people's labels as often as pseudo-labels.
+    All classes have the same probability. Within a class, people's labels have the same as pseudo-labels.
     """
     classes = rows["class"].nunique()
     sources = rows.groupby("class")["pseudo"].transform("nunique")
@@ -80,7 +80,7 @@ def sampling_weights(rows: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def load_inputs(features: FeatureSet, rows: pd.DataFrame, inputs: ModelInputs) -> NDArray[Any]:
-    """Read the network inputs of some records, in their order: (n, ...).
+    """Read the network inputs of the given records, in their order: (n, ...).
 
     Raises:
         XfmrError: If the features no longer hold one of them.
@@ -89,10 +89,10 @@ def load_inputs(features: FeatureSet, rows: pd.DataFrame, inputs: ModelInputs) -
     values: list[NDArray[Any]] = []
     order: list[NDArray[np.int64]] = []
     for table in features.tables(inputs.columns):
-        here = table.select(KEY).to_pandas().assign(at=np.arange(len(table))).merge(wanted, on=KEY)
-        if len(here):
-            values.append(inputs(table.take(here["at"].to_numpy())))
-            order.append(here["row"].to_numpy())
+        matches = table.select(KEY).to_pandas().assign(at=np.arange(len(table))).merge(wanted, on=KEY)
+        if len(matches):
+            values.append(inputs(table.take(matches["at"].to_numpy())))
+            order.append(matches["row"].to_numpy())
     missing = len(rows) - sum(map(len, order))
     if missing:
         raise XfmrError(

@@ -1,8 +1,8 @@
-"""Who may train on what: labelled records for training, validation and test.
+"""Split of the labelled records into training, validation and test.
 
-A record's part follows from a hash of fleet, unit and time alone: all sensors of one moment fall in the same part,
-and a part does not change when labels are added. What is held out is struck from every training set, stage one's
-included, together with every copy of the same signal.
+A record's part depends on a hash of fleet, unit and time alone. So all sensors of a moment are in the same part, and
+a record's part does not change when labels are added. Held-out records are excluded from all training, stage one
+included, together with every copy of their signals.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HELD_OUT_PERCENT: dict[Part, int] = {"test": 15, "validation": 15}
 
 
 def part_of(fleet: str, unit: str, data_time: pd.Timestamp) -> Part:
-    """Tell which part the labelled records of one sample belong to."""
+    """Return the part that the labelled records of a moment belong to."""
     text = f"{fleet}\0{unit}\0{data_time.isoformat()}"
     percent = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") % 100
     edge = 0
@@ -38,13 +38,13 @@ def part_of(fleet: str, unit: str, data_time: pd.Timestamp) -> Part:
 def split(labelled: pd.DataFrame) -> pd.Series[str]:
     """Return the part of each labelled record.
 
-    A training record whose signal is also held out, under another name or time, is held out with it.
+    A record is held out too if a copy of its signal is, from another sensor or time.
 
     Args:
-        labelled: What :func:`match_records` gives.
+        labelled: Result of :func:`match_records`.
     """
-    samples = zip(labelled["fleet"], labelled["unit"], labelled["data_time"], strict=True)
-    parts = pd.Series([part_of(*sample) for sample in samples], labelled.index, dtype=str)
+    moments = zip(labelled["fleet"], labelled["unit"], labelled["data_time"], strict=True)
+    parts = pd.Series([part_of(*moment) for moment in moments], labelled.index, dtype=str)
     for held_out in ("validation", "test"):
         copies = labelled["record_id"].isin(labelled["record_id"][parts == held_out])
         parts[copies] = held_out
@@ -52,9 +52,9 @@ def split(labelled: pd.DataFrame) -> pd.Series[str]:
 
 
 def held_out_ids(labels: pd.DataFrame, features: FeatureSet) -> RecordIds:
-    """Return the ids of the records held out for validation and test, and no word of what they are labelled.
+    """Return the ids of the records held out for validation and test, without their labels.
 
-    This is all that stage one ever learns of a labels file.
+    These ids are all that stage one gets from a labels file.
     """
     labelled = match_records(labels, features)
     ids: RecordIds = np.unique(labelled["record_id"][split(labelled) != "train"].to_numpy(dtype=np.int64))
@@ -62,20 +62,24 @@ def held_out_ids(labels: pd.DataFrame, features: FeatureSet) -> RecordIds:
 
 
 def without_contradictions(labelled: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the records whose signal also stands elsewhere, under another name or time, with another label.
+    """Leave out the records whose signal has another label in another place: another sensor or time.
 
     Args:
-        labelled: What :func:`match_records` gives.
+        labelled: Result of :func:`match_records`.
     """
     kinds = labelled.groupby("record_id")["label"].transform("nunique")
     return labelled[kinds == 1].reset_index(drop=True)
 
 
 def check_disjoint(training: NDArray[np.int64], held_out: NDArray[np.int64]) -> None:
-    """Refuse a training set that holds a held-out record.
+    """Raise if a training set holds held-out records.
+
+    Args:
+        training: Ids of the training records.
+        held_out: Ids of the held-out records.
 
     Raises:
-        XfmrError: With the number of records that leaked.
+        XfmrError: If they have a record in common.
     """
     leaked = np.intersect1d(training, held_out)
     if len(leaked):

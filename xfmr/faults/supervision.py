@@ -1,4 +1,4 @@
-"""Supervision: people's labels and pseudo-labels together, and the part that each record belongs to."""
+"""Supervision: people's labels and pseudo-labels, and the part of each record."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def supervise(labelled: pd.DataFrame, scores: pd.DataFrame, settings: FinetuneSe
     """Combine people's labels and pseudo-labels.
 
     Args:
-        labelled: The result of :func:`xfmr.labels.match_records`; signals with two labels are left out.
-        scores: The run's scores, of which the surest at each end are used unless a person labelled the signal.
+        labelled: Result of :func:`xfmr.labels.match_records`; signals with two labels are left out.
+        scores: The run's scores. The surest at each end give pseudo-labels, unless a person labelled the signal.
         settings: Weight and number of pseudo-labels.
 
     Raises:
@@ -78,7 +78,7 @@ def supervise(labelled: pd.DataFrame, scores: pd.DataFrame, settings: FinetuneSe
             "normal, and some records must fall into validation; label more"
         )
     people = labelled.assign(**{"class": labelled["label"].map(classes.index)}, weight=1.0, pseudo=False, part=parts)
-    pseudo = _pseudo(unlabelled, settings.max_pseudo_labels // 2)
+    pseudo = _surest(unlabelled, settings.max_pseudo_labels // 2)
     known = np.where(pseudo["pseudo_label"] == PseudoLabel.NORMAL, classes.index(NORMAL), SOME_FAULT)
     pseudo = pseudo.assign(**{"class": known}, weight=settings.pseudo_weight, pseudo=True, part="train")
     rows = pd.concat([people, pseudo])[[*KEY, "record_id", "class", "weight", "pseudo", "part"]]
@@ -88,8 +88,8 @@ def supervise(labelled: pd.DataFrame, scores: pd.DataFrame, settings: FinetuneSe
     return supervision
 
 
-def _pseudo(scores: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Return the surest of each end: the lowest normal and the highest anomalous scores."""
+def _surest(scores: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return the surest pseudo-labels: those of the lowest normal and the highest anomalous scores."""
     ordered = scores.sort_values(["score", "record_id"])
     normal = ordered[ordered["pseudo_label"] == PseudoLabel.NORMAL]
     anomaly = ordered[ordered["pseudo_label"] == PseudoLabel.ANOMALY]
