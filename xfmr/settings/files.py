@@ -1,7 +1,7 @@
-"""Settings read from flags, a YAML file and the run itself, and written back whole.
+"""Settings from flags, a YAML file and the run, and their copy in the run.
 
-A setting is taken from the first of: the command line, ``--config FILE.yaml``, ``RUN/settings.yaml``, its default.
-Only flags and YAML files count; the environment is not read.
+A setting comes from the first of: the command line, ``--config FILE.yaml``, ``RUN/settings.yaml``, its default. The
+environment is not read.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from xfmr.storage import Store
 
 SETTINGS_FILE = "settings.yaml"
 
-# What a row of features depends on. Each choice of them makes a set of its own.
+# The settings that a row of features depends on. Each combination has its own set of features.
 FEATURE_SETTINGS = ("sample_rate_hz", "record_length", "health")
 
-# What belongs to the call and the machine it is made on, and not to the run.
+# Settings of one call and its machine, which are not read back from the run.
 NOT_INHERITED = {"run", "config", "workers"}
 
 S = TypeVar("S", bound=Settings)
@@ -35,19 +35,19 @@ def read_settings(cls: type[S], argv: Sequence[str], *, prog: str, inherit_archi
     """Read the settings of a job from its command line and the files it names.
 
     Args:
-        cls: The settings the job takes.
+        cls: The job's settings.
         argv: The command line without the program's name.
         prog: The program's name, for ``--help``.
-        inherit_archive: Whether the archive may come from ``RUN/settings.yaml``.
+        inherit_archive: Allow the archive to come from ``RUN/settings.yaml``.
 
     Raises:
-        XfmrError: Naming each setting that is unknown or has a value it cannot have.
+        XfmrError: If a file cannot be read, or a setting is unknown or has an invalid value; the message names it.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("--run")
-    first.add_argument("--config")
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--run")
+    parser.add_argument("--config")
     try:
-        known, _ = first.parse_known_args(argv)
+        known, _ = parser.parse_known_args(argv)
         given = _yaml_file(Path(known.config)) if known.config else {}
         run = known.run or given.get("run")
         saved = _saved(run if isinstance(run, str) else None, inherit_archive=inherit_archive)
@@ -56,7 +56,7 @@ def read_settings(cls: type[S], argv: Sequence[str], *, prog: str, inherit_archi
     except (SettingsError, argparse.ArgumentError) as error:
         raise XfmrError(f"{str(error).removeprefix('error parsing CLI: ')} (see --help)") from error
     except ValidationError as error:
-        raise XfmrError("; ".join(_complaint(item) for item in error.errors())) from error
+        raise XfmrError("; ".join(_message(item) for item in error.errors())) from error
 
 
 def _saved(run: str | None, *, inherit_archive: bool) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _saved(run: str | None, *, inherit_archive: bool) -> dict[str, Any]:
     if store is None or not store.exists(SETTINGS_FILE):
         return {}
     saved = _mapping(store.read(SETTINGS_FILE), store.path(SETTINGS_FILE))
-    # The features that are there count, where a job was killed before it had made others.
+    # The existing features count: a job may have saved other settings and been killed before it made their features.
     saved |= RowSet(store).made_with()
     dropped = NOT_INHERITED if inherit_archive else {*NOT_INHERITED, "archive"}
     return {name: value for name, value in saved.items() if name not in dropped}
@@ -88,12 +88,12 @@ def _mapping(text: bytes, name: str) -> dict[str, Any]:
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {k: _merged(base[k], v) for k, v in over.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
-    return base | over | both
+    deep = {k: _merged(base[k], v) for k, v in over.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
+    return base | over | deep
 
 
-def _complaint(item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"])
+def _message(item: Any) -> str:
+    name = ".".join(str(key) for key in item["loc"])
     flag = "--" + name.replace("_", "-")
     if item["type"] == "value_error":
         return str(item["ctx"]["error"]) if not name else f"{flag}: {item['ctx']['error']}, not {item['input']!r}"
@@ -113,12 +113,12 @@ def save_settings(settings: Settings, *, new_features: bool = False) -> None:
     """Write the run's effective settings to ``RUN/settings.yaml``.
 
     Args:
-        settings: What the job was asked for.
-        new_features: Whether the job makes features, and so may have other settings of theirs.
+        settings: Settings of the job.
+        new_features: True if the job makes features, and so may change the settings that they depend on.
 
     Raises:
-        XfmrError: Where the run is of another archive, or its features were made with other settings; nothing is
-            written then.
+        XfmrError: If the run has another archive, or its features were made with other settings. Then nothing is
+            written.
     """
     saved = _saved(settings.run, inherit_archive=True)
     values = settings.model_dump(mode="json", include=Settings.model_fields.keys() - {"config"})

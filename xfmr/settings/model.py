@@ -1,4 +1,4 @@
-"""The settings of a run and of the jobs: each with its default, its bounds and its text for --help."""
+"""Settings of a run and of the jobs, each with its default, bounds and --help text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xfmr.storage import Store, absolute_uri
 
 
 class RunSettings(BaseSettings):
-    """The archive and the folder of a run, and what all of its jobs share."""
+    """Settings that all jobs share: run folder, archive and resources."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -32,23 +32,25 @@ class RunSettings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    run: str = Field(min_length=1, description="run folder, a path or URI; made if it does not exist")
-    config: str | None = Field(None, description="YAML file of settings, which flags override")
+    run: str = Field(min_length=1, description="run folder, a path or URI; created if it does not exist")
+    config: str | None = Field(None, description="YAML file of settings; flags override it")
     archive: list[str] = Field(
-        [], description="archive as URI or FLEET=URI, a folder or anything pyarrow reads; repeat it for more fleets"
+        [], description="archive folder, a path or URI that pyarrow reads, or FLEET=URI; repeat it for more fleets"
     )
     labels: str | None = Field(
-        None, description="CSV or Parquet of people's labels: sensor_id, data_time, label; also fleet, unit"
+        None, description="CSV or Parquet file of people's labels: sensor_id, data_time, label; optional: fleet, unit"
     )
     sample_rate_hz: float = Field(8192.0, gt=0, description="sampling rate of the archive in Hz")
     record_length: int = Field(
         8192, ge=4096, description="samples of a record; shorter ones are padded with zeros, longer ones cut"
     )
-    health: bool = Field(True, description="store the health indices, which models do not read")
-    epochs: int | None = Field(None, ge=1, description="one number of epochs for all training stages")
+    health: bool = Field(True, description="store the health indices, which no model reads")
+    epochs: int | None = Field(None, ge=1, description="number of epochs for all training stages")
     workers: int = Field(1, ge=1, description="training workers")
     seed: int = Field(0, ge=0, lt=2**32, description="seed of all random choices")
-    group_bytes: int = Field(100_000_000, ge=1_000_000, description="input bytes processed together")
+    group_bytes: int = Field(
+        100_000_000, ge=1_000_000, description="input bytes of a group, which is processed as a whole"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -95,8 +97,8 @@ class Settings(StageOneSettings, RunSettings):
 
     forgive_daily: bool = Field(
         True,
-        description="count only the part of a score beyond the sensor's usual score at that hour, seen on three or "
-        "more days of the same archive and not between them: load and fans",
+        description="subtract the sensor's usual score at that hour: an excess that comes at the same hour of "
+        "three or more days of the archive and ends again, such as load and fans",
     )
     thresholds: ThresholdSettings = ThresholdSettings()
     finetune: FinetuneSettings = FinetuneSettings()
@@ -105,12 +107,12 @@ class Settings(StageOneSettings, RunSettings):
 class FeaturizeSettings(Settings):
     """Make the features of an archive."""
 
-    run: str = Field("", description="run folder, a path or URI; made if it does not exist")
+    run: str = Field("", description="run folder, a path or URI; created if it does not exist")
     plan: CliToggleFlag[bool] = Field(
-        False, description="say what there is to do and how long it will take, and write nothing; needs no --run"
+        False, description="print the remaining work and its expected duration, and write nothing; needs no --run"
     )
     drop_other_features: CliToggleFlag[bool] = Field(
-        False, description="remove the features that were made with other settings"
+        False, description="remove features that were made with other settings"
     )
 
 

@@ -1,4 +1,4 @@
-"""Settings of single stages; importing them imports neither torch nor Ray."""
+"""Settings of single stages; this module imports neither torch nor Ray."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Objective = Literal["ae", "contrastive"]
 Method = Literal["percentile", "mad", "peaks_over_threshold"]
 
 # Each fold has its own network. With five folds a network sees four fifths of the history. A ResNet is expensive:
-# with two folds each network sees half of it, and both together train no longer than one would on all of it.
+# with two folds each network sees half of the history, and both together train no longer than one on all of it.
 DEFAULT_FOLDS: dict[Branch, int] = {"spectrum": 5, "zerone": 5, "image": 2, "raster": 2, "dual": 2}
 
 
@@ -25,17 +25,17 @@ class PretrainSettings(BaseModel):
 
     objective: Objective = Field(
         "ae",
-        description="ae: an autoencoder reconstructs each record; contrastive: tell two augmented views of a record "
-        "from those of all others (NT-Xent)",
+        description="ae: an autoencoder reconstructs each record; contrastive: match the two augmented views "
+        "of a record among those of all others (NT-Xent)",
     )
 
     epochs: int = Field(60, ge=1, description="passes over the history")
-    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW")
+    batch_size: int = Field(64, ge=2, description="records per step over all workers")
+    learning_rate: float = Field(1e-3, gt=0, description="learning rate of AdamW")
 
 
 class ThresholdSettings(BaseModel):
-    """How scores become pseudo-labels."""
+    """Thresholds that turn scores into pseudo-labels, and the review queue."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,10 +53,12 @@ class FinetuneSettings(BaseModel):
     model_config = FROZEN
 
     epochs: int = Field(40, ge=1, description="passes over labels and pseudo-labels")
-    frozen_epochs: int = Field(10, ge=0, description="first epochs, in which only the head is trained")
-    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW for the head; the encoder's is a tenth of it")
+    frozen_epochs: int = Field(10, ge=0, description="epochs at the start that train only the head")
+    batch_size: int = Field(64, ge=2, description="records per step over all workers")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="learning rate of AdamW for the head; a tenth for the encoder"
+    )
     pseudo_weight: float = Field(0.5, ge=0, description="weight of a pseudo-label; a person's label has 1")
     max_pseudo_labels: int = Field(
-        20_000, ge=0, description="pseudo-labels used, the surest of each end; 0 trains on people's labels alone"
+        20_000, ge=0, description="most pseudo-labels used, the surest at each end; 0 trains on people's labels alone"
     )

@@ -1,6 +1,6 @@
-"""Settings of stage one: the detectors there are, what each goes with, and how they are trained.
+"""Settings of stage one: the detectors, what each can be combined with, and their training.
 
-A new detector has its name, its terms and its settings here; its code is in :mod:`xfmr.detectors`.
+The name, terms and settings of a new detector belong here; its code belongs in :mod:`xfmr.detectors`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _ALL_BRANCHES: tuple[Branch, ...] = get_args(Branch)
 
 @dataclass(frozen=True)
 class Terms:
-    """What a detector goes with.
+    """A detector's score, and the branches and pretraining that it can be combined with.
 
     Args:
-        summary: Its score, in a line for ``--help``.
-        branches: Branches that its networks exist for; none if it reads the same columns whatever the branch.
-        objectives: Pretraining that its networks may start from; none if they need none.
+        summary: Its score, one line for ``--help``.
+        branches: Branches that its networks exist for; empty if it reads the same columns for every branch.
+        objectives: Pretraining objectives that its networks can start from; empty if it needs no pretraining.
     """
 
     summary: str
@@ -33,7 +33,7 @@ class Terms:
     objectives: tuple[Objective, ...] = ()
 
     def __str__(self) -> str:
-        """Return the summary, with branches, if not all, and pretraining."""
+        """Return the summary with the pretraining and, unless it supports all, the branches."""
         terms = []
         if self.branches and self.branches != _ALL_BRANCHES:
             terms.append(f"branches {', '.join(self.branches)}")
@@ -47,7 +47,7 @@ DETECTORS: dict[DetectorKind, Terms] = {
     "ae": Terms("reconstruction error of the pretrained autoencoders", _ALL_BRANCHES, ("ae",)),
     "svdd": Terms("distance from Deep SVDD's centre", _ALL_BRANCHES, ("ae", "contrastive")),
     "vae": Terms("error of a variational autoencoder", ("spectrum", "zerone", "image", "raster")),
-    "ensemble": Terms("weighted mean of those in --ensemble.members, what each of them goes with"),
+    "ensemble": Terms("weighted mean of the detectors in --ensemble.members, with the requirements of each"),
 }
 
 
@@ -55,7 +55,7 @@ def check_combination(kind: DetectorKind, branch: Branch, objective: Objective) 
     """Raise if the detector does not support this branch or objective.
 
     Raises:
-        ValueError: In a line for people.
+        ValueError: If it does not, with a one-line message.
     """
     terms = DETECTORS[kind]
     if terms.branches and branch not in terms.branches:
@@ -73,10 +73,12 @@ class BankSettings(BaseModel):
     size: int = Field(
         20_000,
         ge=10,
-        description="records kept, shared out over the sensors, of each at least 10 and at most 1000; one takes "
-        "6 kB on disk, and 16 kB in every scoring process",
+        description="records kept, shared among the sensors, 10 to 1000 of each; a record takes 6 kB on disk and "
+        "16 kB in every scoring process",
     )
-    mains_hz: float = Field(50.0, ge=10, le=400, description="mains frequency in Hz, which the hum's lines follow")
+    mains_hz: float = Field(
+        50.0, ge=10, le=400, description="mains frequency in Hz; the lines of the hum are multiples of half of it"
+    )
 
 
 class SvddSettings(BaseModel):
@@ -89,11 +91,12 @@ class SvddSettings(BaseModel):
     )
     nu: float = Field(0.05, gt=0, lt=1, description="share of the history that may lie outside the soft boundary")
     epochs: int = Field(60, ge=1, description="passes over the history")
-    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
+    batch_size: int = Field(64, ge=2, description="records per step over all workers")
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="of AdamW; by default 0.2 / steps, at most 0.001: bounds how far a weight can move over the run",
+        description="learning rate of AdamW; by default 0.2 / steps, at most 0.001, which bounds how far a weight "
+        "can move over the run",
     )
 
 
@@ -102,15 +105,17 @@ class VaeSettings(BaseModel):
 
     model_config = FROZEN
 
-    beta: float = Field(1.0, ge=0, description="weight of the latents' divergence beside the residual, both a value")
-    warm_up_epochs: int = Field(10, ge=0, description="first epochs, over which that weight grows from 0")
+    beta: float = Field(
+        1.0, ge=0, description="weight of the latents' divergence relative to the residual, both per input value"
+    )
+    warm_up_epochs: int = Field(10, ge=0, description="epochs over which that weight grows from 0")
     epochs: int = Field(60, ge=1, description="passes over the history")
-    batch_size: int = Field(64, ge=2, description="records a step, over all workers together")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW")
+    batch_size: int = Field(64, ge=2, description="records per step over all workers")
+    learning_rate: float = Field(1e-3, gt=0, description="learning rate of AdamW")
 
 
 class EnsembleSettings(BaseModel):
-    """Several detectors' scores averaged."""
+    """The weighted mean of several detectors' scores."""
 
     model_config = FROZEN
 
@@ -119,20 +124,20 @@ class EnsembleSettings(BaseModel):
     @field_validator("members")
     @classmethod
     def _readable(cls, members: str) -> str:
-        parsed_members(members)
+        parse_members(members)
         return members
 
     @property
     def weights(self) -> dict[DetectorKind, float]:
         """Weight of each member."""
-        return parsed_members(self.members)
+        return parse_members(self.members)
 
 
-def parsed_members(text: str) -> dict[DetectorKind, float]:
+def parse_members(text: str) -> dict[DetectorKind, float]:
     """Read ``NAME=WEIGHT,NAME=WEIGHT...``.
 
     Raises:
-        ValueError: If it is written otherwise, in a line for people.
+        ValueError: If the text has another form, with a one-line message.
     """
     pairs = [member.partition("=")[::2] for member in text.split(",")]
     names = [name.strip() for name, _ in pairs]
@@ -149,38 +154,38 @@ def parsed_members(text: str) -> dict[DetectorKind, float]:
 
 
 class StageOneSettings(BaseModel):
-    """What a run learns from its history, and how."""
+    """The detector of a run, its networks, and the history that it learns from."""
 
     detector: DetectorKind = Field(
         "bank", description="; ".join(f"{kind}: {terms}" for kind, terms in DETECTORS.items())
     )
     branch: Branch = Field(
         "spectrum",
-        description="what the networks see: log spectra, Zerone, hetero images, Zerone as raster images, or "
+        description="input of the networks: log spectra, Zerone, hetero images, Zerone as raster images, or "
         "both hetero images and log spectra",
     )
     image_size: int = Field(224, ge=32, le=512, description="side of the hetero image in pixels")
     image_scale: ImageScale = Field(
         "log",
-        description="hetero images in decades without level, standardised per sensor (log), or each plane of each "
-        "record by its own range (minmax)",
+        description="log: hetero images in decades without level, standardised per sensor; minmax: each plane of "
+        "each record scaled by its own range",
     )
     max_records: int = Field(
         500_000,
         ge=2,
-        description="records held in memory to learn from; of a longer history every sensor keeps as many",
+        description="most records to learn from, held in memory; if there are more, all sensors keep the same number",
     )
     leave_out_anomalies: bool = Field(
         False,
-        description="learn nothing from records that the run's scores so far call anomalies: for archives that grow; "
-        "score them with the present detector before another is fitted",
+        description="for growing archives: do not learn from records that the run's current scores call anomalies; "
+        "score new records before fitting another detector",
     )
     folds: int | None = Field(
         None,
         ge=2,
         le=20,
-        description="parts of the history, each scored by networks trained without it: a network a fold; by default "
-        "5, and 2 for branches with images",
+        description="folds of the history, each scored by a network trained without it; by default 5, or 2 for "
+        "branches with images",
     )
     pretrain: PretrainSettings = PretrainSettings()
     bank: BankSettings = BankSettings()
@@ -202,7 +207,7 @@ class StageOneSettings(BaseModel):
 
     @property
     def detector_needs_encoders(self) -> bool:
-        """True if the detector starts from what jobs.pretrain makes."""
+        """True if the detector starts from the encoders of jobs.pretrain."""
         return any(DETECTORS[kind].objectives for kind in self.detector_kinds)
 
     @property
