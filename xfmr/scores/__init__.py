@@ -1,1 +1,1 @@
-"""Stage two: scores in a file for each sensor, thresholds, pseudo-labels and the review queue."""
+"""Stage two: a file of scores for each sensor, thresholds, pseudo-labels and the review queue."""

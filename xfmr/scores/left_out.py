@@ -1,8 +1,8 @@
-"""Records that are left out of a grown archive's history, because the run's scores call them anomalies.
+"""Records left out of a grown archive's history, because the run's scores call them anomalies.
 
 Cleaning removes the tenth of a history that is least like the rest. If an archive has grown by more faults than that,
-they would be learned as normal; the detector that was fitted before recognises them. What it forgave as usual at its
-hour is learned, and need not be forgiven again.
+stage one would learn them as normal; the detector that was fitted before recognises them. A record whose score is
+usual at its hour stays in the history; the next detector need not forgive it again.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _FILE = "models/left_out.parquet"
 
 
 def left_out_ids(features: FeatureSet) -> RecordIds:
-    """Return the ids of the records that a run's scores call anomalies; none before the first scores.
+    """Return the ids of the records that a run's scores call anomalies; empty before the first scores.
 
-    The list is made once for an archive as it is and kept until the archive grows. Otherwise each detector's scores
-    would ask for another detector.
+    The list is stored and reused until the archive grows. Otherwise the scores of each new detector would change the
+    list, and so require another detector.
 
     Raises:
-        XfmrError: If records were added, or a detector was fitted, after the scores were made.
+        XfmrError: If records were added, or a detector was fitted, since the run was scored.
     """
     store, archive = features.store, key_of(features.groups)
     if store.exists(_FILE):
@@ -46,7 +46,7 @@ def _anomalies(features: FeatureSet) -> RecordIds:
     unscored = int((~np.isin(present, scores["record_id"])).sum())
     if unscored:
         raise XfmrError(
-            f"{unscored} of {len(present)} records in {features.store.path()} have no score: run jobs.score, so that "
-            "it is known which of them to leave out"
+            f"{unscored} of {len(present)} records in {features.store.path()} have no score: run jobs.score to find "
+            "out which of them to leave out"
         )
     return np.unique(scores.loc[scores["pseudo_label"] == PseudoLabel.ANOMALY, "record_id"].to_numpy(np.int64))

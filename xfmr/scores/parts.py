@@ -1,9 +1,9 @@
-"""Score parts: the scores of each group, from which they are regrouped by sensor.
+"""Score parts: the scores of each group, before they are regrouped by sensor.
 
-A task scores one group and writes its rows in the order of their shard, a hash of fleet and sensor. Other tasks then
-read one range of shards from all groups, :mod:`xfmr.scores.ranges`. The parts are in ``score_parts/<detector>``: no
-row passes through the driver, a killed job goes on with the groups that are left, and when an archive grows, only its
-new groups are scored.
+A task scores one group and writes its rows in order of their shard, a hash of fleet and sensor. Other tasks then read
+one range of shards from all groups, see :mod:`xfmr.scores.ranges`. No row passes through the driver. The parts are
+kept in ``score_parts/<detector>``, so a killed job resumes with the remaining groups, and when an archive grows, only
+its new groups are scored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from xfmr.storage.threads import in_threads
 
 _FOLDER = "score_parts"
 N_SHARDS = 2**16
-# Only the row groups that a range of shards touches are read, so they are small.
+# Small, because reading a range of shards reads every row group that it touches.
 _ROW_GROUP_ROWS = 512
 
 _PART = pa.schema([*(SCORES.field(name) for name in [*IDENTITY_COLUMNS, "score"]), pa.field("shard", pa.uint16())])
@@ -40,7 +40,7 @@ class ScoreParts:
     Args:
         run: The run.
         detector: The detector's key.
-        names: A part for each group, named by the group and the version of its features.
+        names: One part per group, named by the group and the version of its features.
     """
 
     run: Store
@@ -49,16 +49,16 @@ class ScoreParts:
 
     @classmethod
     def planned(cls, features: FeatureSet, detector: str) -> ScoreParts:
-        """Name the parts of the features as they are now.
+        """Name the parts of the current features.
 
         Raises:
-            XfmrError: If the file of a group is gone.
+            XfmrError: If the file of a group is missing.
         """
         files = {info.path: f"{info.size} {info.mtime_ns}" for info in features.store.files(features.folder)}
         paths = {group: features.store.path(features.rows.file(group)) for group in features.groups}
-        gone = [path for path in paths.values() if path not in files]
-        if gone:
-            raise XfmrError(f"{gone[0]} is gone: jobs.featurize makes it anew")
+        missing = [path for path in paths.values() if path not in files]
+        if missing:
+            raise XfmrError(f"{missing[0]} is missing: run jobs.featurize to make it again")
         versions = {group: files[path] for group, path in paths.items()}
         digests = {group: hashlib.blake2b(text.encode(), digest_size=4) for group, text in versions.items()}
         return cls(features.store, detector, tuple(f"{group}-{digests[group].hexdigest()}" for group in versions))
@@ -73,9 +73,9 @@ class ScoreParts:
         return f"{self.folder}/{name}.parquet"
 
     def missing(self) -> list[str]:
-        """Return the names of the parts that are still to be made."""
-        there = {info.path for info in self.run.files(self.folder)}
-        return [name for name in self.names if self.run.path(self.file(name)) not in there]
+        """Return the names of the parts that do not exist yet."""
+        existing = {info.path for info in self.run.files(self.folder)}
+        return [name for name in self.names if self.run.path(self.file(name)) not in existing]
 
     def write(self, name: str, scored: pa.Table) -> None:
         """Write a part: rows of :data:`xfmr.schema.IDENTITY_COLUMNS` and ``score``."""
@@ -95,7 +95,7 @@ class ScoreParts:
             raise XfmrError(f"{error}; remove {self.run.path(self.folder)} and run again") from error
 
     def remove_others(self) -> None:
-        """Remove the parts of other detectors, and of features that are gone."""
+        """Remove the parts of other detectors and of former features."""
         for detector in self.run.folders(_FOLDER):
             if detector != self.detector:
                 self.run.remove_folder(f"{_FOLDER}/{detector}")
@@ -105,10 +105,10 @@ class ScoreParts:
 
 
 class GroupScorer:
-    """Scores one group after another with a detector that is loaded once.
+    """Scores one group after another with a detector that it loads once.
 
     Args:
-        parts: The parts to make.
+        parts: The parts to write.
     """
 
     def __init__(self, parts: ScoreParts) -> None:
@@ -118,7 +118,7 @@ class GroupScorer:
         )
 
     def __call__(self, name: str) -> pa.Table:
-        """Make a part, and return its number of records as a row."""
+        """Score a group, write its part, and return its number of records as a row."""
         table = self.features.read(group_of(name), self.detector.columns)
         scores = pa.array(self.detector.score(table), pa.float32())
         self.parts.write(name, table.select(IDENTITY_COLUMNS).append_column("score", scores))
@@ -126,12 +126,12 @@ class GroupScorer:
 
 
 def group_of(part: str) -> str:
-    """Return the name of the group that a part holds the scores of."""
+    """Return the name of the group whose scores a part holds."""
     return part.rpartition("-")[0]
 
 
 def _shards(table: pa.Table) -> NDArray[np.uint16]:
-    """Return each row's shard, which depends on the sensor alone, shape (n,)."""
+    """Return each row's shard, which depends only on the sensor, shape (n,)."""
     sensors = table.select(SENSOR_COLUMNS).to_pandas()
     distinct, code = np.unique(sensors["fleet"] + "\0" + sensors["sensor_id"], return_inverse=True)
     hashes = np.array([zlib.crc32(name.encode()) % N_SHARDS for name in distinct], np.uint16)

@@ -1,4 +1,4 @@
-"""Scores in ranges of sensors, from which thresholds are fitted and the sensors' files are written."""
+"""Scores in ranges of sensors, for fitting the thresholds and writing the sensors' files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.threads import in_threads
 
-# A range of shards is one task with its rows in memory, some 350 MB. Smaller runs are cut so that every core has
-# work.
+# One task holds the rows of a range in memory, about 350 MB at most. Smaller runs are cut into more ranges, so that
+# every core has work.
 _MOST_ROWS, _FEWEST_ROWS = 1_000_000, 20_000
 _OF_A_SENSOR = [field.name for field in SCORES if field.name not in SENSOR_COLUMNS]
 
@@ -35,12 +35,12 @@ def n_ranges(n_records: int, n_cpus: int) -> int:
 class ScoreRanges:
     """All scores of a run in ranges of shards: whole sensors, as many as fit in memory.
 
-    A call returns the records and scores of a range alone, which is all that thresholds need.
+    A call returns only the records and scores of a range, which is all that thresholds need.
 
     Args:
         parts: All scores.
         n: Number of ranges.
-        forgive_daily: Subtract from each score what is usual for the sensor at that hour,
+        forgive_daily: Subtract from each score the sensor's usual score at that hour, see
             :func:`xfmr.scores.scoring.beyond_usual`.
     """
 
@@ -71,9 +71,9 @@ class SensorWriter:
     Args:
         ranges: All scores.
         target: Folder of the set of scores under construction.
-        thresholds: Of all scores.
+        thresholds: Thresholds of all scores.
         review_size: Length of the review queue.
-        labelled: Ids of records that a person has labelled, which are not queued again.
+        labelled: Ids of records that a person has labelled; they are not queued again.
     """
 
     ranges: ScoreRanges
@@ -83,16 +83,16 @@ class SensorWriter:
     labelled: NDArray[np.int64]
 
     def __call__(self, position: str) -> pa.Table:
-        """Write the files of a range, and return its candidates for review."""
+        """Write the files of a range and return its candidates for review."""
         rows = with_pseudo_labels(self.ranges.rows(position), self.thresholds)
         list(in_threads(partial(_write_sensor, self.target), _by_sensor(rows)))
         open_rows = rows.filter(pa.array(~np.isin(rows["record_id"].to_numpy(), self.labelled)))
-        chosen = review_queue(open_rows.to_pandas(), upper=self.thresholds.upper, size=self.review_size)
-        return pa.Table.from_pandas(chosen[SCORES.names], schema=SCORES, preserve_index=False)
+        candidates = review_queue(open_rows.to_pandas(), upper=self.thresholds.upper, size=self.review_size)
+        return pa.Table.from_pandas(candidates[SCORES.names], schema=SCORES, preserve_index=False)
 
 
 def _by_sensor(rows: pa.Table) -> Iterable[pa.Table]:
-    """Cut rows in order of sensor into one table a sensor."""
+    """Cut rows, which are in order of sensor, into one table per sensor."""
     if not len(rows):
         return []
     fleet, sensor = (rows[name].to_numpy() for name in SENSOR_COLUMNS)

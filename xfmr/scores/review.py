@@ -12,8 +12,8 @@ def review_queue(scores: pd.DataFrame, *, upper: float, size: int) -> pd.DataFra
 
     Args:
         scores: Columns of :data:`xfmr.schema.SCORES`.
-        upper: Threshold from which a score is an anomaly.
-        size: The most to choose.
+        upper: Upper threshold, from which a score is an anomaly.
+        size: Largest number of records to choose.
 
     Returns:
         Rows of ``scores`` with an empty column ``label``, the nearest first.

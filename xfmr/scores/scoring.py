@@ -23,7 +23,7 @@ def load_detector(features: FeatureSet) -> Detector:
     """Load a run's current detector.
 
     Raises:
-        XfmrError: If there is none, its file is damaged, or it was made for another recording than the run now has.
+        XfmrError: If there is none, its file is damaged, or it was made for another recording than the run's.
     """
     return detector_from_bytes(*Models(features.store).read("detector", features.recording))
 
@@ -62,10 +62,11 @@ def thresholds_of_run(scored: pa.Table, learned_from: NDArray[np.int64], method:
 
 
 def beyond_usual(scored: pa.Table) -> pa.Table:
-    """Subtract from each ``score`` the sensor's daily profile among these rows.
+    """Subtract from each ``score`` the sensor's daily profile, fitted to the scores in this table.
 
-    So the load and the fans of a season's evenings, which the history never showed, are forgiven once they have come
-    and gone three times; see :class:`xfmr.normal.daytime.DailyProfile`. All rows of a sensor must be in the table.
+    This forgives load and fans that the history never showed, such as those of a season's evenings, once they have
+    come and gone three times; see :class:`xfmr.normal.daytime.DailyProfile`. The table must hold all rows of a
+    sensor.
     """
     scores, rows = scored["score"].to_numpy(), Rows.of(scored)
     usual = DailyProfile.fit(scores, rows).apply(rows)

@@ -1,8 +1,36 @@
 """The scores of a run as other jobs read them: a set that is switched atomically.
 
 ``score_sets/<key>`` holds a file for each sensor, thresholds, figure and review queue. The link ``scored`` points to
-the current set, and the names that people know, such as ``scores``, are links through it, so that one rename switches
-all of them. On an object store ``scored.json`` takes the link's place, and the other names do not exist.
+the current set. The names that people know, such as ``scores``, are links through it, so one rename switches all of
+them. On an object store ``scored.json`` takes the link's place, and the other names do not exist.
+
+Example:
+    Publish the scores of one sensor, as jobs.score does, and read them back.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from xfmr.schema import Recording
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "data_time": pd.to_datetime(["2024-03-01 08:00", "2024-03-01 09:00"], utc=True),
+    ...         "record_id": [1, 2],
+    ...         "score": [0.5, 9.0],
+    ...         "pseudo_label": ["normal", "anomaly"],
+    ...     }
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     run = Store(folder)
+    ...     _ = Models(run).publish("detector", "d0", b"", {}, recording=Recording(8192.0, 8192))
+    ...     new = ScoreSet(run, "k0")
+    ...     new.store.write_table(sensor_file("", "tank-1"), pa.Table.from_pandas(table, preserve_index=False))
+    ...     new.write_origin(Thresholds(2.0, 4.0, "mad"), table[1:].assign(label=""), detector="d0", n_records=2)
+    ...     new.publish()
+    ...     thresholds, scores, sensor = read_thresholds(run), read_scores(run), read_sensor(run, "tank-1")
+    >>> print(thresholds)
+    normal up to 2, anomaly from 4 (mad)
+    >>> scores[["sensor_id", "score"]].values.tolist()
+    [['tank-1', 0.5], ['tank-1', 9.0]]
+    >>> sensor["pseudo_label"].tolist()
+    ['normal', 'anomaly']
 """
 
 from __future__ import annotations
@@ -33,7 +61,7 @@ CURRENT = "scored"
 _SETS = "score_sets"
 _SHOWN = (SCORES_FOLDER, THRESHOLDS_FILE, "review", FIGURE_FILE)
 
-# Typed by name: pyarrow would take a sensor called 007 for a number.
+# Typed by name: pyarrow would read a sensor called 007 as a number.
 PARTITIONING = ds.partitioning(pa.schema([SCORES.field(name) for name in SENSOR_COLUMNS]), flavor="hive")
 
 T = TypeVar("T")
@@ -46,7 +74,7 @@ def sensor_file(fleet: str, sensor_id: str) -> str:
 
 
 class Origin(NamedTuple):
-    """Key of the detector that made the scores of a set, and the thresholds of their pseudo-labels."""
+    """Key of the detector that gave the scores of a set, and the thresholds of their pseudo-labels."""
 
     detector: str
     thresholds: Thresholds
@@ -58,7 +86,7 @@ class ScoreSet:
 
     Args:
         run: The run.
-        key: Hash of all that the set depends on.
+        key: Hash of everything that the set depends on.
     """
 
     run: Store
@@ -108,7 +136,7 @@ class ScoreSet:
         self.store.write_json(THRESHOLDS_FILE, {"key": self.key, "queue": _digest(text), **origin})
 
     def publish(self) -> None:
-        """Make this set, which is complete, the current one."""
+        """Make this set the current one; it must be complete."""
         confirm_sole(self.run)
         if self.run.is_local:
             for name in _SHOWN:
@@ -127,11 +155,11 @@ class ScoreSet:
         return [path for other in others if (path := other._remove())]
 
     def _remove(self) -> str | None:
-        """Remove the set; move a queue that was filled in away first, and return its new path."""
+        """Remove the set. Move a filled-in queue away first, and return its new path."""
         origin, queue = self.store.find_json(THRESHOLDS_FILE), self.store.find(QUEUE_FILE)
         kept = None
         if origin and queue and _digest(queue) != origin["queue"]:
-            kept = f"reviewed/{self.key}-{_digest(queue)}.csv"  # the set may come back, and be filled in otherwise
+            kept = f"reviewed/{self.key}-{_digest(queue)}.csv"  # the set may come back and be filled in differently
             self.run.write(kept, queue)
         self.run.remove_folder(f"{_SETS}/{self.key}")
         return self.run.path(kept) if kept else None
@@ -148,10 +176,10 @@ def current_key(run: Store) -> str | None:
 
 
 def read_current(run: Store, read: Callable[[ScoreSet], T]) -> T:
-    """Read from the current set, and read all again from the new set if it is switched meanwhile.
+    """Read from the current set; if it is switched meanwhile, read everything again from the new set.
 
     Raises:
-        XfmrError: If there are no scores, or they are of another detector than the current one.
+        XfmrError: If there are no scores, or they come from another detector than the current one.
     """
     while True:
         key = current_key(run)
@@ -162,7 +190,7 @@ def read_current(run: Store, read: Callable[[ScoreSet], T]) -> T:
             result = _read_of_current_detector(ScoreSet(run, key), read)
         except XfmrError as error:
             failure = error
-        # A set is removed only after the switch to another: all that was read before the switch was complete.
+        # A set is removed only after the switch to another: everything read before the switch was complete.
         if current_key(run) == key:
             if failure:
                 raise failure
@@ -176,12 +204,16 @@ def _read_of_current_detector(scores: ScoreSet, read: Callable[[ScoreSet], T]) -
 
 
 def read_thresholds(run: Store) -> Thresholds:
-    """Read the thresholds of a run's scores; raises what :func:`read_current` does."""
+    """Read the thresholds of a run's scores.
+
+    Raises:
+        XfmrError: If there are none, or for the reasons that :func:`read_current` gives.
+    """
     return read_current(run, ScoreSet.origin).thresholds
 
 
 def read_scores(run: Store) -> pd.DataFrame:
-    """Read all scores of a run, of one set: columns of :data:`xfmr.schema.SCORES`.
+    """Read all scores of a run, from one set: columns of :data:`xfmr.schema.SCORES`.
 
     Raises:
         XfmrError: If there are none, or for the reasons that :func:`read_current` gives.

@@ -1,8 +1,8 @@
 """Two thresholds on the anomaly score, from unlabelled scores: surely normal below, surely abnormal above.
 
-Scores may be anything that is higher for the more abnormal. All three methods take the bulk of the scores
-for normal; they differ in how they find where the bulk ends. Scores without any spread have no end to
-find: then they are all normal, and whatever is higher is an anomaly.
+Scores may have any scale on which higher is more abnormal. All three methods take the bulk of the scores as normal;
+they differ in how they find its end. If all scores are equal, all of them are normal, and any higher score is an
+anomaly.
 """
 
 from __future__ import annotations
@@ -41,21 +41,25 @@ class Thresholds:
             raise ValueError(f"lower must be below upper, both finite, not {self.lower} and {self.upper}")
 
     def __str__(self) -> str:
-        """Say both in one line."""
+        """Return both thresholds in one line."""
         return f"normal up to {self.lower:.4g}, anomaly from {self.upper:.4g} ({self.method})"
 
 
 def percentile(scores: ArrayLike, *, low: float = 5, high: float = 99) -> Thresholds:
-    """Thresholds at two percentiles of the scores.
+    """Set the thresholds at two percentiles of the scores.
 
     Args:
         scores: Shape (n,), n at least 10.
         low: Percentile of the lower threshold.
-        high: Percentile of the upper threshold: 100 - high per cent of the scores become anomalies,
-            whether there are any or not.
+        high: Percentile of the upper threshold. 100 - high per cent of the scores become anomalies, even if there
+            is no fault.
 
     Raises:
         ValueError: If there are too few scores, one is not finite, or not 0 <= low < high <= 100.
+
+    Example:
+        >>> print(percentile(range(101)))
+        normal up to 5, anomaly from 99 (percentile)
     """
     if not 0 <= low < high <= 100:
         raise ValueError(f"percentiles must satisfy 0 <= low < high <= 100, not low={low}, high={high}")
@@ -64,12 +68,12 @@ def percentile(scores: ArrayLike, *, low: float = 5, high: float = 99) -> Thresh
 
 
 def mad(scores: ArrayLike, *, low: float = 2, high: float = 4) -> Thresholds:
-    """Thresholds at median - low sigma and median + high sigma, with sigma = 1.4826 MAD.
+    """Set the thresholds at median - low sigma and median + high sigma, with sigma = 1.4826 MAD.
 
-    MAD is the median of |score - median|; the factor makes sigma the standard deviation when the scores
-    are normally distributed. Up to half of the scores may be outliers and move the thresholds but little.
-    When more than half of the scores are equal, MAD is 0 and sigma is 1.2533 times the mean of
-    |score - median| instead (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
+    MAD is the median of |score - median|; the factor makes sigma the standard deviation if the scores are normally
+    distributed. The thresholds move little as long as less than half of the scores are outliers. If more than half of
+    the scores are equal, MAD is 0, and sigma is 1.2533 times the mean of |score - median| instead (Iglewicz and
+    Hoaglin, How to Detect and Handle Outliers, 1993).
 
     Args:
         scores: Shape (n,), n at least 10.
@@ -78,6 +82,10 @@ def mad(scores: ArrayLike, *, low: float = 2, high: float = 4) -> Thresholds:
 
     Raises:
         ValueError: If there are too few scores, one is not finite, or `low` or `high` is negative.
+
+    Example:
+        >>> print(mad(range(11)))  # median 5, MAD 3: sigma 4.4478
+        normal up to -3.896, anomaly from 22.79 (mad)
     """
     if low < 0 or high < 0:
         raise ValueError(f"low and high must not be negative, not low={low}, high={high}")
@@ -91,27 +99,32 @@ def mad(scores: ArrayLike, *, low: float = 2, high: float = 4) -> Thresholds:
 def peaks_over_threshold(
     scores: ArrayLike, *, quantile: float = 0.9, false_alarm_rate: float = 0.001, low: float = 5
 ) -> Thresholds:
-    """Upper threshold from a generalised Pareto tail, lower one from a percentile.
+    """Set the upper threshold from a generalised Pareto tail, the lower one at a percentile.
 
     Above a high quantile u the excesses y = score - u of almost any distribution follow
-    P(Y > y) = (1 + shape y / scale)^(-1/shape), with the limit exp(-y / scale) at shape 0. With N_u of the
-    n scores above u, the score that a normal record exceeds with probability q is
+    P(Y > y) = (1 + shape y / scale)^(-1/shape), with the limit exp(-y / scale) at shape 0. With N_u of the n scores
+    above u, the score that a normal record exceeds with probability q is
 
         upper = u + scale / shape ((N_u / (n q))^shape - 1),   at shape 0: u + scale ln(N_u / (n q)).
 
-    Shape and scale are fitted by probability-weighted moments (Hosking and Wallis, Technometrics 29, 1987),
-    which at some tens of excesses are more accurate than maximum likelihood and always exist; the shape
-    is never above 1, so that tails heavier than that are taken too light.
+    Shape and scale are fitted by probability-weighted moments (Hosking and Wallis, Technometrics 29, 1987). With some
+    tens of excesses this is more accurate than maximum likelihood, and a solution always exists. The fitted shape is
+    at most 1, so heavier tails are underestimated.
 
     Args:
         scores: Shape (n,); at least 10 must lie above u, so n is at least about 10 / (1 - quantile).
-        quantile: Where the tail begins, u.
+        quantile: Quantile u at which the tail begins.
         false_alarm_rate: Share q of normal records above the upper threshold, less than 1 - quantile.
         low: Percentile of the lower threshold.
 
     Raises:
         ValueError: If there are too few scores or excesses, a score is not finite, or not
             0 < false_alarm_rate < 1 - quantile < 1 and 0 <= low <= 100 quantile.
+
+    Example:
+        >>> scores = -np.log(1 - (np.arange(1000) + 0.5) / 1000)  # exponential: 6.9 is exceeded once in 1000
+        >>> print(peaks_over_threshold(scores))
+        normal up to 0.05177, anomaly from 6.936 (peaks_over_threshold)
     """
     if not 0 < false_alarm_rate < 1 - quantile < 1:
         raise ValueError(
@@ -150,6 +163,10 @@ def fit_thresholds(scores: ArrayLike, method: Method) -> Thresholds:
 
     Raises:
         ValueError: If the method is unknown, or for the reasons that the method gives.
+
+    Example:
+        >>> print(fit_thresholds(range(101), "percentile"))
+        normal up to 5, anomaly from 99 (percentile)
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(get_args(Method))}, not {method!r}")
@@ -159,14 +176,18 @@ def fit_thresholds(scores: ArrayLike, method: Method) -> Thresholds:
 def pseudo_labels(scores: ArrayLike, thresholds: Thresholds) -> NDArray[np.str_]:
     """Label scores `normal` (up to lower), `anomaly` (from upper on) or `uncertain` (between).
 
-    A score that is not a number is uncertain: nothing is known of the record, so a person should look.
+    A score that is not a number is uncertain: nothing is known about the record, so a person should look at it.
 
     Args:
         scores: Any shape.
-        thresholds: Where to cut.
+        thresholds: The two thresholds.
 
     Returns:
         Labels of the same shape.
+
+    Example:
+        >>> pseudo_labels([0.5, 3.0, 9.0], Thresholds(2.0, 4.0, "mad")).tolist()
+        ['normal', 'uncertain', 'anomaly']
     """
     values = np.asarray(scores, dtype=np.float64)
     return np.select(
@@ -186,12 +207,12 @@ def _checked(scores: ArrayLike) -> NDArray[np.float64]:
 
 
 def _thresholds(lower: float, upper: float, method: Method) -> Thresholds:
-    """Make thresholds; where the scores left no room between the two, the upper goes just above the lower."""
+    """Make thresholds; if the scores leave no room between the two, put the upper one just above the lower."""
     return Thresholds(float(lower), float(max(upper, np.nextafter(lower, np.inf))), method)
 
 
 def _pareto_quantile(excesses: NDArray[np.float64], rarity: float) -> float:
-    """Excess that a generalised Pareto fit exceeds with probability exp(-rarity).
+    """Return the excess that a generalised Pareto fit exceeds with probability exp(-rarity).
 
     With a_s = E[Y (1 - F(Y))^s], estimated without bias from the order statistics, the fit is
     shape = 2 - a_0 / (a_0 - 2 a_1) and scale = 2 a_0 a_1 / (a_0 - 2 a_1).
@@ -201,7 +222,7 @@ def _pareto_quantile(excesses: NDArray[np.float64], rarity: float) -> float:
     a0, a1 = excesses.mean(), np.mean(np.sort(excesses) * survival)
     spread = a0 - 2 * a1
     if spread <= 1e-12 * a0:
-        # All excesses are equal: the limit of a shape going to minus infinity, an end point at their value.
+        # All excesses are equal. In the limit of shape to minus infinity the distribution ends at their value.
         return float(a0)
     shape, scale = 2 - a0 / spread, 2 * a0 * a1 / spread
     # exprel(x) = (exp(x) - 1) / x, exact through the exponential limit at shape 0.
