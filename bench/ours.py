@@ -14,13 +14,20 @@ from xfmr.detectors.vae import fit_vae
 from xfmr.history.clean import bank_values, clean_bank_history, clean_history
 from xfmr.history.folds import FoldedHistory
 from xfmr.normal import Rows
-from xfmr.settings.options import DEFAULT_FOLDS, ImageScale, PretrainSettings
-from xfmr.settings.stage_one import BankSettings, EnsembleSettings, SvddSettings, VaeSettings
+from xfmr.settings.stage_one import (
+    DEFAULT_FOLDS,
+    BankSettings,
+    EnsembleSettings,
+    ImageScale,
+    PretrainSettings,
+    SvddSettings,
+    VaeSettings,
+)
 from xfmr.training.loop import Schedule
 from xfmr.training.pretrain import PretrainTask
 from xfmr.training.trainer import LocalTrainer
 from xfmr.views.hum import hum_views
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 from xfmr.views.views import View, spectra
 
 
@@ -77,7 +84,7 @@ def _folded(past: pa.Table, view: View) -> FoldedHistory:
     """Clean a history by its log spectra and split it into folds."""
     rows, values = Rows.of(past), view.read(past)
     history = clean_history(values, rows, spectra(past))
-    return FoldedHistory.of(ModelInputs.fit(view, values, rows), history, DEFAULT_FOLDS[view.branch], digest="")
+    return FoldedHistory.of(NetworkInputs.fit(view, values, rows), history, DEFAULT_FOLDS[view.branch], digest="")
 
 
 def fit_bank_alone(past: pa.Table, rate_hz: float) -> BankDetector:

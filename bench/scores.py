@@ -22,7 +22,7 @@ from xfmr.schema import Recording
 from xfmr.scores.parts import ScoreParts
 from xfmr.scores.ranges import ScoreRanges, n_ranges
 from xfmr.scores.sets import ScoreSet, read_scores, read_sensor
-from xfmr.settings import Settings
+from xfmr.settings.stage_two import ThresholdSettings
 from xfmr.storage import Store
 from xfmr.storage.models import Models
 
@@ -68,7 +68,7 @@ def main() -> None:
         for key in ("first", "again, with Ray's workers up"):
             made = ScoreSet(run, key)
             with timed(f"{n_records} records of {n_sensors} sensors in {len(parts.names)} groups, {key}"):
-                publish(ranges, none, none, made, Settings(run=folder))
+                publish(ranges, none, none, made, ThresholdSettings())
         with timed("the old set removed"):
             made.remove_others()
         with timed("all scores read back"):

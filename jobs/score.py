@@ -1,9 +1,6 @@
-"""Features + detector -> RUN/scores, thresholds, pseudo-labels and the review queue.
+"""Features + detector -> RUN/scores, thresholds, pseudo-labels and RUN/review/queue.csv, switched all at once.
 
-    python -m jobs.score --run runs/first --thresholds.method mad
-
-RUN/scores has a file for each sensor, RUN/review/queue.csv lists the records to label first. All are switched at
-once.
+python -m jobs.score --run runs/first --thresholds.method mad
 """
 
 from __future__ import annotations
@@ -26,6 +23,7 @@ from xfmr.scores.review import review_queue
 from xfmr.scores.scoring import counts_of, load_detector, thresholds_of_run
 from xfmr.scores.sets import FIGURE_FILE, ScoreSet
 from xfmr.settings import Settings, save_settings
+from xfmr.settings.stage_two import ThresholdSettings
 from xfmr.storage.models import Models, key_of
 
 
@@ -46,7 +44,7 @@ def score(settings: Settings) -> None:
         with cluster():
             score_groups(parts, features)
             ranges = ScoreRanges(parts, n_ranges(features.n_records, n_cpus()), settings.forgive_daily)
-            say("score", publish(ranges, history_ids, labelled, scores, settings))
+            say("score", publish(ranges, history_ids, labelled, scores, settings.thresholds))
     for path in scores.remove_others():
         say("score", f"the filled-in review queue is kept as {path}")
     parts.remove_others()
@@ -63,16 +61,15 @@ def score_groups(parts: ScoreParts, features: FeatureSet) -> None:
 
 
 def publish(
-    ranges: ScoreRanges, history_ids: RecordIds, labelled: RecordIds, scores: ScoreSet, settings: Settings
+    ranges: ScoreRanges, history_ids: RecordIds, labelled: RecordIds, scores: ScoreSet, options: ThresholdSettings
 ) -> str:
     """Write a set of scores from the scored groups, make it the current one, and return a summary for people."""
     each = map_groups if ranges.n > 1 else map  # a small run is quicker in this process
-    method, review_size = settings.thresholds.method, settings.thresholds.review_size
     scored = pa.concat_tables(each(ranges, ranges.positions)).sort_by("score")
-    values, thresholds = scored["score"].to_numpy(), thresholds_of_run(scored, history_ids, method)
-    writer = SensorWriter(ranges, scores.store, thresholds, review_size, labelled)
+    values, thresholds = scored["score"].to_numpy(), thresholds_of_run(scored, history_ids, options.method)
+    writer = SensorWriter(ranges, scores.store, thresholds, options.review_size, labelled)
     candidates = pd.concat(table.to_pandas() for table in each(writer, ranges.positions))
-    queue = review_queue(candidates.sort_values(KEY), upper=thresholds.upper, size=review_size)
+    queue = review_queue(candidates.sort_values(KEY), upper=thresholds.upper, size=options.review_size)
     scores.store.write(FIGURE_FILE, score_distribution(values, thresholds))
     scores.write_origin(thresholds, queue, detector=ranges.parts.detector, n_records=len(values))
     scores.publish()

@@ -23,7 +23,7 @@ from xfmr.scores.sets import ScoreSet
 from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.models import Models
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 from xfmr.views.views import View, spectra
 
 SHAPE = (LOG_SPECTRUM_LENGTH,)
@@ -35,13 +35,13 @@ SENSORS = [
 ]
 
 
-def inputs_of(run: Run) -> ModelInputs:
+def inputs_of(run: Run) -> NetworkInputs:
     """Make the model inputs of the spectrum branch from all records of a run."""
     table = run.table("log_spectrum")
-    return ModelInputs.fit(View("spectrum", 32, "log"), spectra(table), Rows.of(table))
+    return NetworkInputs.fit(View("spectrum", 32, "log"), spectra(table), Rows.of(table))
 
 
-def detector(inputs: ModelInputs, *, seed: int = 0) -> DeepDetector:
+def detector(inputs: NetworkInputs, *, seed: int = 0) -> DeepDetector:
     """Make a Deep SVDD of two folds and random weights; it knows the two records of :data:`HISTORY`."""
     torch.manual_seed(seed)
     centre = torch.full((EMBEDDING_SIZE,), 0.1)
@@ -52,7 +52,7 @@ def detector(inputs: ModelInputs, *, seed: int = 0) -> DeepDetector:
     return DeepDetector("svdd", inputs, SHAPE, members, calibration, HISTORY, np.array([0, 1]))
 
 
-def classifier(inputs: ModelInputs, *, trained_on: Sequence[int] = (), seed: int = 0) -> FaultClassifier:
+def classifier(inputs: NetworkInputs, *, trained_on: Sequence[int] = (), seed: int = 0) -> FaultClassifier:
     """Make a classifier of random weights."""
     torch.manual_seed(seed)
     network = Classifier(build_encoder("spectrum", SHAPE), len(CLASSES))

@@ -18,7 +18,7 @@ from xfmr.networks.encoders import build_encoder
 from xfmr.networks.members import ReconstructionError, SphereDistance
 from xfmr.normal import Rows, level_free
 from xfmr.schema import fixed_size_column
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 from xfmr.views.views import View
 
 SENSORS = (("", "变压器-1"), ("", "s2"))
@@ -47,7 +47,7 @@ def past() -> pa.Table:
 @pytest.fixture
 def history(past: pa.Table) -> FoldedHistory:
     values, rows = level_free(np.stack(past["log_spectrum"].to_numpy())), Rows.of(past)
-    inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, rows)
+    inputs = NetworkInputs.fit(View("spectrum", 64, "log"), values, rows)
     return FoldedHistory.of(inputs, History(values, rows, pd.DataFrame()), N_FOLDS, digest="history")
 
 

@@ -14,7 +14,7 @@ from xfmr.errors import XfmrError
 from xfmr.features import LOG_SPECTRUM_LENGTH
 from xfmr.normal import Standardiser
 from xfmr.schema import fixed_size_column
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 from xfmr.views.views import View
 
 
@@ -43,7 +43,7 @@ def table(n: int) -> pa.Table:
 @pytest.fixture
 def members() -> tuple[Detector, ...]:
     flat = np.zeros((1, LOG_SPECTRUM_LENGTH), np.float32)
-    inputs = ModelInputs(View("spectrum", 64, "log"), {"vector": Standardiser((), flat, flat + 1)})
+    inputs = NetworkInputs(View("spectrum", 64, "log"), {"vector": Standardiser((), flat, flat + 1)})
     return tuple(detector(inputs, seed=seed) for seed in (0, 1))
 
 

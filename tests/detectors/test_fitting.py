@@ -18,11 +18,10 @@ from xfmr.history.clean import History
 from xfmr.history.folds import FoldedHistory
 from xfmr.normal import Rows
 from xfmr.schema import fixed_size_column
-from xfmr.settings.options import PretrainSettings
-from xfmr.settings.stage_one import SvddSettings, VaeSettings
+from xfmr.settings.stage_one import PretrainSettings, SvddSettings, VaeSettings
 from xfmr.training.loop import Data, Schedule, State
 from xfmr.training.trainer import LocalTrainer, MakeTask
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 from xfmr.views.views import View, spectra
 
 N_FOLDS = 3
@@ -50,7 +49,7 @@ def past() -> pa.Table:
 @pytest.fixture(scope="module")
 def history(past: pa.Table) -> FoldedHistory:
     values, rows = spectra(past), Rows.of(past)
-    inputs = ModelInputs.fit(View("spectrum", 64, "log"), values, rows)
+    inputs = NetworkInputs.fit(View("spectrum", 64, "log"), values, rows)
     return FoldedHistory.of(inputs, History(values, rows, pd.DataFrame()), N_FOLDS, digest="history")
 
 

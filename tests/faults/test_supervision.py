@@ -15,8 +15,8 @@ from xfmr.faults.fitting import held_out_quality, load_inputs, sampling_weights,
 from xfmr.faults.split import part_of
 from xfmr.faults.supervision import SOME_FAULT, Supervision, supervise
 from xfmr.schema import KEY
-from xfmr.settings.options import FinetuneSettings
-from xfmr.views.inputs import ModelInputs
+from xfmr.settings.stage_three import FinetuneSettings
+from xfmr.views.inputs import NetworkInputs
 
 SETTINGS = FinetuneSettings(pseudo_weight=0.5)
 
@@ -188,7 +188,7 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def inputs(run: Run) -> ModelInputs:
+def inputs(run: Run) -> NetworkInputs:
     return inputs_of(run)
 
 
@@ -196,21 +196,21 @@ def rows_of(run: Run, order: list[int], **columns: Any) -> pd.DataFrame:
     return pd.DataFrame(run.table().to_pandas().iloc[order].reset_index(drop=True).assign(**columns))
 
 
-def test_inputs_are_read_in_the_order_of_the_rows(run: Run, inputs: ModelInputs) -> None:
+def test_inputs_are_read_in_the_order_of_the_rows(run: Run, inputs: NetworkInputs) -> None:
     assert len(run.features.groups) == 5
     everything = inputs(run.table("log_spectrum"))
     for order in ([7, 0, 9, 3], [2], list(range(10))):
         np.testing.assert_array_equal(load_inputs(run.features, rows_of(run, order), inputs), everything[order])
 
 
-def test_a_record_that_is_no_longer_in_the_features_is_an_error(run: Run, inputs: ModelInputs) -> None:
+def test_a_record_that_is_no_longer_in_the_features_is_an_error(run: Run, inputs: NetworkInputs) -> None:
     stale = rows_of(run, [1, 2])
     stale.loc[1, "sensor_id"] = "gone"
     with pytest.raises(XfmrError, match=r"^1 of 2 [^\n]*run jobs\.score"):
         load_inputs(run.features, stale, inputs)
 
 
-def test_training_data_is_row_for_row_one_part(run: Run, inputs: ModelInputs) -> None:
+def test_training_data_is_row_for_row_one_part(run: Run, inputs: NetworkInputs) -> None:
     parts = ["train", "test", "train"]
     rows = rows_of(run, [4, 5, 1], **{"class": [1, 0, -1], "weight": [1.0, 1.0, 0.5], "part": parts})
     data = training_data(run.features, Supervision(rows, ("normal", "worn")), inputs, "train")
@@ -220,7 +220,7 @@ def test_training_data_is_row_for_row_one_part(run: Run, inputs: ModelInputs) ->
     assert data.columns["weights"].dtype == np.float32
 
 
-def test_a_classifier_is_judged_by_the_labels_of_a_part(run: Run, inputs: ModelInputs) -> None:
+def test_a_classifier_is_judged_by_the_labels_of_a_part(run: Run, inputs: NetworkInputs) -> None:
     made = classifier(inputs)
     predicted = [made.classes.index(name) for name in made.predict(run.table("log_spectrum"))[0]]
     truth = [predicted[0], predicted[1], (predicted[2] + 1) % 3, predicted[3]]

@@ -15,7 +15,7 @@ from xfmr.history.reading import ReadGroup
 from xfmr.normal import Rows, Standardiser, level_free
 from xfmr.normal.cleaning import CLEANING_SHARE
 from xfmr.schema import IDENTITY_COLUMNS, to_numpy
-from xfmr.settings.options import Branch
+from xfmr.settings.stage_one import Branch
 from xfmr.views.views import View
 
 NONE = np.empty(0, np.int64)

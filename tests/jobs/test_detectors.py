@@ -16,8 +16,7 @@ from xfmr.detectors.ensemble import EnsembleDetector
 from xfmr.errors import XfmrError
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import Settings
-from xfmr.settings.options import Branch, Objective
-from xfmr.settings.stage_one import DETECTORS, DetectorKind
+from xfmr.settings.stage_one import DETECTORS, Branch, DetectorKind, Objective
 from xfmr.storage.models import Models
 from xfmr.training.trainer import LocalTrainer
 

@@ -18,8 +18,8 @@ from xfmr.labels import read_labels
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
-from xfmr.settings.options import Branch, FinetuneSettings, PretrainSettings
-from xfmr.settings.stage_one import SvddSettings
+from xfmr.settings.stage_one import Branch, PretrainSettings, SvddSettings
+from xfmr.settings.stage_three import FinetuneSettings
 from xfmr.storage.models import Models
 from xfmr.synth import FleetSpec, write_fleet
 

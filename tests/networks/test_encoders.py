@@ -19,7 +19,7 @@ from xfmr.networks.encoders import (
 )
 from xfmr.networks.inference import run_network
 from xfmr.networks.losses import reconstruction_loss
-from xfmr.settings.options import Branch
+from xfmr.settings.stage_one import Branch
 from xfmr.views.views import input_shape, packed
 
 SHAPES: dict[Branch, tuple[int, ...]] = {

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from xfmr.errors import XfmrError
 from xfmr.records.fields import sensor_id_of
-from xfmr.records.model import UnusableError
+from xfmr.records.record import UnusableError
 from xfmr.schema import SCORES
 from xfmr.scores.sets import (
     PARTITIONING,

@@ -7,8 +7,7 @@ import pytest
 
 from xfmr.errors import XfmrError
 from xfmr.settings import Settings, read_settings
-from xfmr.settings.options import DEFAULT_FOLDS, Branch, Objective
-from xfmr.settings.stage_one import DETECTORS, DetectorKind
+from xfmr.settings.stage_one import DEFAULT_FOLDS, DETECTORS, Branch, DetectorKind, Objective
 
 BRANCHES, OBJECTIVES = get_args(Branch), get_args(Objective)
 ALL = [(kind, branch, objective) for kind in DETECTORS for branch in BRANCHES for objective in OBJECTIVES]

@@ -14,8 +14,8 @@ from xfmr.features import raster_image
 from xfmr.networks.checkpoint import from_bytes, to_bytes
 from xfmr.normal import CLIP, Rows, Standardiser
 from xfmr.schema import IDENTITY_COLUMNS, RECORD_LENGTH, fixed_size_column, to_numpy
-from xfmr.settings.options import Branch
-from xfmr.views.inputs import ModelInputs
+from xfmr.settings.stage_one import Branch
+from xfmr.views.inputs import NetworkInputs
 from xfmr.views.scalers import MIDDLE, STEPS_PER_SIGMA
 from xfmr.views.views import View, spectra
 
@@ -66,9 +66,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_what_a_model_file_keeps_gives_the_same_inputs(rows: pa.Table, branch: Branch) -> None:
     view = View(branch, 32, "log")
-    inputs = ModelInputs.fit(view, view.read(rows), Rows.of(rows))
+    inputs = NetworkInputs.fit(view, view.read(rows), Rows.of(rows))
     stored = from_bytes(to_bytes(inputs.tensors(), {"kind": "test", **inputs.description()}), "a", kind="test")
-    restored = ModelInputs.restore(stored.description, stored.tensors)
+    restored = NetworkInputs.restore(stored.description, stored.tensors)
     assert restored.view == view
     assert restored.columns == inputs.columns
     np.testing.assert_array_equal(restored(rows.select(IDENTITY_COLUMNS + inputs.columns)), inputs(rows))
@@ -77,7 +77,7 @@ def test_what_a_model_file_keeps_gives_the_same_inputs(rows: pa.Table, branch: B
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_rows_are_scaled_one_by_one_as_together(rows: pa.Table, branch: Branch) -> None:
     view = View(branch, 32, "log")
-    inputs = ModelInputs.fit(view, view.read(rows), Rows.of(rows))
+    inputs = NetworkInputs.fit(view, view.read(rows), Rows.of(rows))
     together = inputs(rows)
     for i in (0, 5, len(rows) - 1):
         assert_alike(inputs(rows.slice(i, 1)), together[i : i + 1])
@@ -93,7 +93,7 @@ def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
 
 def test_zerone_is_measured_in_sigmas_of_its_sensor(rows: pa.Table) -> None:
     view = View("zerone", 32, "log")
-    inputs = ModelInputs.fit(view, view.read(rows), Rows.of(rows))
+    inputs = NetworkInputs.fit(view, view.read(rows), Rows.of(rows))
     scaled = inputs(rows)
     own = np.array(rows["sensor_id"]) == "s1"
     assert (scaled.dtype, scaled.shape) == (np.float32, (16, 1200))
@@ -107,7 +107,7 @@ def test_a_log_image_is_measured_row_by_row_in_sigmas_of_its_sensor() -> None:
     signals[:12] = signals[:12].cumsum(axis=1)  # the first sensor hums, the second hisses
     own = rows_of([("", "s1")] * 12 + [("", "s2")] * 2)
     read = view.read(pa.table({"signal": fixed_size_column(signals)}))
-    inputs = ModelInputs.fit(view, read, own)
+    inputs = NetworkInputs.fit(view, read, own)
     scaled = inputs.scale(read, own).astype(float)
     np.testing.assert_allclose(np.median(scaled[:12], axis=(0, 3)), MIDDLE, atol=1)
     sigma = 1.4826 * np.median(np.abs(scaled[:12] - MIDDLE), axis=(0, 3))
@@ -125,7 +125,7 @@ def test_a_log_image_is_measured_row_by_row_in_sigmas_of_its_sensor() -> None:
 
 def test_a_raster_image_is_drawn_within_the_range_of_the_history(rows: pa.Table) -> None:
     view, history = View("raster", 32, "log"), rows.slice(0, 8)
-    inputs = ModelInputs.fit(view, view.read(history), Rows.of(history))
+    inputs = NetworkInputs.fit(view, view.read(history), Rows.of(history))
     known = to_numpy(history, "zerone")
     expected = raster_image(to_numpy(rows, "zerone"), low=known.min(axis=0), high=known.max(axis=0))
     images = inputs(rows)
@@ -137,6 +137,6 @@ def test_a_raster_image_is_drawn_within_the_range_of_the_history(rows: pa.Table)
 
 def test_min_max_scaled_images_have_nothing_learned_to_keep(rows: pa.Table) -> None:
     view = View("image", 32, "minmax")
-    inputs = ModelInputs.fit(view, view.read(rows), Rows.of(rows))
+    inputs = NetworkInputs.fit(view, view.read(rows), Rows.of(rows))
     assert inputs.tensors() == {}
     np.testing.assert_array_equal(inputs(rows), view.read(rows))

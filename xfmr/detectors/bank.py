@@ -21,9 +21,9 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from xfmr.detectors.bank_view import BankView, learn_view
 from xfmr.detectors.base import Detector
 from xfmr.detectors.calibration import Calibration
-from xfmr.detectors.known import KnownView, learn_view
 from xfmr.detectors.plan import DetectorPlan, Planner
 from xfmr.history.clean import History
 from xfmr.history.of_run import bank_history
@@ -55,8 +55,8 @@ class BankDetector:
         out_of_fold: Their out-of-fold scores, (n,).
     """
 
-    whole: KnownView
-    quiet: KnownView
+    whole: BankView
+    quiet: BankView
     knocks: Calibration
     history_ids: NDArray[np.int64]
     out_of_fold: NDArray[np.float32]
@@ -76,8 +76,8 @@ class BankDetector:
         knocked = _has_knock(self.knocks, knock_ratio(to_numpy(table, "zerone")), rows)
         quieter = self.quiet.score(self.quiet.view.values(table.filter(pa.array(knocked))), rows[knocked])
         scores[knocked] = np.minimum(scores[knocked], quieter)
-        place = np.searchsorted(self.history_ids, rows.ids).clip(max=len(self.history_ids) - 1)
-        return np.where(self.history_ids[place] == rows.ids, self.out_of_fold[place], scores)
+        places, known = rows.find_in(self.history_ids)
+        return np.where(known, self.out_of_fold[places], scores)
 
     def to_bytes(self) -> bytes:
         """Serialise everything that scoring needs."""
@@ -120,7 +120,7 @@ def restore(model: StoredModel, read: Callable[[bytes, str], Detector]) -> BankD
     rows = Rows.without_times(tensors["bank_ids"].numpy(), codes, sensors)
     views = hum_views(mains_hz=description["mains_hz"], sample_rate_hz=description["sample_rate_hz"])
     whole, quiet = (
-        KnownView.restore(view, description[name], model.tensors_under(name), rows)
+        BankView.restore(view, description[name], model.tensors_under(name), rows)
         for view, name in zip(views, ("whole", "quiet"), strict=True)
     )
     knocks = Calibration(as_sensors(description["knocked"]), *tensors["knocks"].numpy())

@@ -23,9 +23,16 @@ class Detector(Protocol):
         ...
 
     def score(self, table: pa.Table) -> NDArray[np.float32]:
-        """Score the rows of a features table, higher for the more abnormal, shape (n,)."""
+        """Score the rows of a features table, higher for the more abnormal, shape (n,).
+
+        A record of the history gets its out-of-fold score, by a model that has not learned it: the thresholds are
+        fitted to the scores of the history.
+        """
         ...
 
     def to_bytes(self) -> bytes:
-        """Serialise everything that scoring needs."""
+        """Serialise everything that scoring needs with :func:`xfmr.networks.checkpoint.to_bytes`.
+
+        ``kind`` in the description is the detector's name in :data:`xfmr.detectors.kinds.KINDS`.
+        """
         ...

@@ -16,7 +16,7 @@ from xfmr.history.folds import FoldedHistory
 from xfmr.networks.checkpoint import StoredModel, to_bytes
 from xfmr.networks.inference import run_network
 from xfmr.normal import Rows, as_sensors
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 
 BuildMember = Callable[[str, Sequence[int]], nn.Module]
 """Builds a member of a branch and an input shape, with weights yet to be set."""
@@ -37,7 +37,7 @@ class DeepDetector:
     """
 
     kind: str
-    inputs: ModelInputs
+    inputs: NetworkInputs
     shape: tuple[int, ...]
     members: tuple[nn.Module, ...]
     calibration: Calibration
@@ -68,9 +68,8 @@ class DeepDetector:
             return np.empty(0, np.float32)
         rows = Rows.of(table)
         sigmas = self.calibration.apply(_member_scores(self.members, self.inputs(table)), rows)
-        place = np.searchsorted(self.history_ids, rows.ids).clip(max=len(self.history_ids) - 1)
-        out_of_fold = sigmas[self.folds[place], np.arange(len(rows))]
-        known = self.history_ids[place] == rows.ids
+        places, known = rows.find_in(self.history_ids)
+        out_of_fold = sigmas[self.folds[places], np.arange(len(rows))]
         scores: NDArray[np.float64] = np.where(known, out_of_fold, sigmas.mean(axis=0))
         return scores.astype(np.float32)
 
@@ -106,7 +105,7 @@ class DeepDetector:
         model.load_into(members, "member")
         return cls(
             description["kind"],
-            ModelInputs.restore(description, tensors),
+            NetworkInputs.restore(description, tensors),
             shape,
             tuple(members),
             Calibration(as_sensors(description["calibrated"]), *tensors["calibration"].numpy()),

@@ -1,7 +1,7 @@
 """All kinds of detector, planned and read back by name.
 
 A new detector needs its name, terms and settings in ``settings/stage_one.py``, a module here with the functions
-``plan`` and ``restore``, and a line in :data:`KINDS`.
+``plan`` and ``restore``, and its entry in :data:`KINDS`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ class DetectorPlan:
     """A detector that can be fitted.
 
     Args:
-        key: Hash of everything that it depends on.
+        key: Hash of everything that it depends on: the settings that it reads, the digest of its history, and a
+            version such as ``bank 6``, whose number rises when the computation changes.
         summary: One line for people.
         set_aside: Records of the history that it does not learn from, with their ``distance``.
         fit: Fits the detector.

@@ -14,13 +14,13 @@ from xfmr.errors import XfmrError
 from xfmr.history.folds import FoldedHistory
 from xfmr.networks.checkpoint import StoredModel, from_bytes, to_bytes
 from xfmr.schema import Recording
-from xfmr.settings.options import Objective, PretrainSettings
+from xfmr.settings.stage_one import Objective, PretrainSettings
 from xfmr.storage.models import Models
 from xfmr.training.contrastive import ContrastiveTask
 from xfmr.training.loop import Data, Metrics, Schedule
 from xfmr.training.pretrain import PretrainTask
 from xfmr.training.trainer import Trainer
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 from xfmr.views.views import View
 
 STAGE = "pretrain"
@@ -87,9 +87,9 @@ class Pretrained:
         return cls(from_bytes(data, name, kind="encoders"))
 
     @cached_property
-    def inputs(self) -> ModelInputs:
+    def inputs(self) -> NetworkInputs:
         """Turns features into the encoders' input."""
-        return ModelInputs.restore(self.stored.description, self.stored.tensors)
+        return NetworkInputs.restore(self.stored.description, self.stored.tensors)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from xfmr.rows.feature_set import FeatureSet
 from xfmr.rows.row_set import DIAGNOSED, RowSet
 from xfmr.schema import IDENTITY_COLUMNS, KEY, RecordIds
 from xfmr.scores.scoring import thresholds_of
-from xfmr.settings.options import Method
+from xfmr.settings.stage_two import Method
 from xfmr.storage import Store
 from xfmr.views.views import spectra
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from xfmr.networks.checkpoint import StoredModel, from_bytes, to_bytes
 from xfmr.networks.encoders import Classifier, build_encoder
 from xfmr.networks.inference import run_network
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class FaultClassifier:
         trained_on: Ids of the records it was trained on, int64.
     """
 
-    inputs: ModelInputs
+    inputs: NetworkInputs
     shape: tuple[int, ...]
     network: nn.Module
     classes: tuple[str, ...]
     trained_on: Tensor
 
     @classmethod
-    def assemble(cls, inputs: ModelInputs, stored: StoredModel) -> FaultClassifier:
+    def assemble(cls, inputs: NetworkInputs, stored: StoredModel) -> FaultClassifier:
         """Build the classifier from the description and the tensors under ``network.`` of a stored model."""
         shape, classes = tuple(stored.description["shape"]), tuple(stored.description["classes"])
         network = Classifier(build_encoder(inputs.branch, shape), len(classes))
@@ -77,4 +77,4 @@ class FaultClassifier:
             XfmrError: If the file is damaged or holds no classifier.
         """
         model = from_bytes(data, name, kind="classifier")
-        return cls.assemble(ModelInputs.restore(model.description, model.tensors), model)
+        return cls.assemble(NetworkInputs.restore(model.description, model.tensors), model)

@@ -19,11 +19,11 @@ from xfmr.networks.checkpoint import StoredModel
 from xfmr.networks.inference import run_network
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.schema import KEY, NORMAL
-from xfmr.settings.options import FinetuneSettings
+from xfmr.settings.stage_three import FinetuneSettings
 from xfmr.training.finetune import FinetuneTask, macro_f1_of
 from xfmr.training.loop import Data, Schedule
 from xfmr.training.trainer import Trainer
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 
 
 def train_classifier(
@@ -79,7 +79,7 @@ def sampling_weights(rows: pd.DataFrame) -> NDArray[np.float64]:
     return weights
 
 
-def load_inputs(features: FeatureSet, rows: pd.DataFrame, inputs: ModelInputs) -> NDArray[Any]:
+def load_inputs(features: FeatureSet, rows: pd.DataFrame, inputs: NetworkInputs) -> NDArray[Any]:
     """Read the network inputs of the given records, in their order: (n, ...).
 
     Raises:
@@ -101,7 +101,7 @@ def load_inputs(features: FeatureSet, rows: pd.DataFrame, inputs: ModelInputs) -
     return np.concatenate(values)[np.argsort(np.concatenate(order))]
 
 
-def training_data(features: FeatureSet, supervision: Supervision, inputs: ModelInputs, part: Part) -> Data:
+def training_data(features: FeatureSet, supervision: Supervision, inputs: NetworkInputs, part: Part) -> Data:
     """Read one part for the train loop: ``inputs``, ``classes`` and ``weights``."""
     rows = supervision.part(part)
     return Data(

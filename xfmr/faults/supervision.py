@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xfmr.errors import XfmrError
 from xfmr.faults.split import Part, check_disjoint, split, without_contradictions
 from xfmr.schema import KEY, NORMAL, PseudoLabel
-from xfmr.settings.options import FinetuneSettings
+from xfmr.settings.stage_three import FinetuneSettings
 
 SOME_FAULT = -1
 

@@ -15,7 +15,7 @@ from xfmr.normal import Rows
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.schema import RecordIds
 from xfmr.storage.models import key_of
-from xfmr.views.inputs import ModelInputs
+from xfmr.views.inputs import NetworkInputs
 from xfmr.views.views import View, input_shape, spectra
 
 
@@ -57,7 +57,7 @@ class FoldedHistory:
         digest: Short hash of the records, their recording and the number of folds.
     """
 
-    inputs: ModelInputs
+    inputs: NetworkInputs
     values: NDArray[Any]
     rows: Rows
     folds: NDArray[np.int64]
@@ -66,7 +66,7 @@ class FoldedHistory:
     digest: str
 
     @classmethod
-    def of(cls, inputs: ModelInputs, history: History, n_folds: int, *, digest: str) -> FoldedHistory:
+    def of(cls, inputs: NetworkInputs, history: History, n_folds: int, *, digest: str) -> FoldedHistory:
         """Scale a history that the view has read, and cut it into folds."""
         values, folds = inputs.scale(history.values, history.rows), time_folds(history.rows, n_folds)
         return cls(inputs, values, history.rows, folds, n_folds, history.set_aside, digest)
@@ -106,6 +106,6 @@ def load_folded_history(
         values = log_spectra
     else:
         values, rows = read_history(GroupReader(features, tuple(view.columns), view.read, chosen), each)
-    inputs, history = ModelInputs.fit(view, values, rows), clean_history(values, rows, log_spectra)
+    inputs, history = NetworkInputs.fit(view, values, rows), clean_history(values, rows, log_spectra)
     digest = key_of(features.recording, history.digest, n_folds)
     return FoldedHistory.of(inputs, history, n_folds, digest=digest)

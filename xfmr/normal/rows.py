@@ -66,6 +66,18 @@ class Rows:
         places = np.array([position.get(sensor, len(sensors)) for sensor in self.sensors], np.int64)
         return places[self.codes]
 
+    def find_in(self, ids: RecordIds) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Look the rows up by their record ids.
+
+        Args:
+            ids: Record ids to look in, ascending, at least one, shape (m,).
+
+        Returns:
+            The position of each row in ``ids``, (n,), and whether it is there, (n,); if not, the position is any.
+        """
+        places = np.searchsorted(ids, self.ids).clip(max=len(ids) - 1)
+        return places, ids[places] == self.ids
+
     def frame(self) -> pd.DataFrame:
         """Return the identity columns as a table."""
         names = np.array(self.sensors, object).reshape(-1, len(SENSOR_COLUMNS))[self.codes]

@@ -8,8 +8,8 @@ from xfmr.records.fields import MAX_SENSOR_ID_BYTES, TIME_KEYS
 from xfmr.records.files import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, read_records
 from xfmr.records.formats import FORMATS, can_be_cut, endings_in_words, format_of, is_packed, is_record_file
 from xfmr.records.lines import parse_line
-from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, record_id
 from xfmr.records.ranges import LineRange
+from xfmr.records.record import START_CHARACTERS, Reason, Record, Reject, record_id
 
 __all__ = [
     "FORMATS",

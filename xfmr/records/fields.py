@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from xfmr.records.model import Reason, UnusableError
 from xfmr.records.quick import quick_numbers
+from xfmr.records.record import Reason, UnusableError
 from xfmr.schema import path_segment
 
 SENSOR_KEY = "sensor_id"

@@ -12,8 +12,8 @@ from typing import BinaryIO, cast
 from xfmr.records.fields import KEYS, SIGNAL_KEY
 from xfmr.records.formats import UNPACK_ERRORS, Unpack, format_of
 from xfmr.records.lines import decode_json, parse_element, parse_line, start_of
-from xfmr.records.model import Reason, Record, Reject, UnusableError
 from xfmr.records.ranges import LineRange
+from xfmr.records.record import Reason, Record, Reject, UnusableError
 from xfmr.schema import RECORD_LENGTH
 
 MAX_LINE_BYTES = 64 * 2**20

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from xfmr.records.fields import KEYS, SIGNAL_KEY, data_time_of, sensor_id_of, signal_of
-from xfmr.records.model import START_CHARACTERS, Reason, Record, Reject, UnusableError
 from xfmr.records.quick import quick_fields
+from xfmr.records.record import START_CHARACTERS, Reason, Record, Reject, UnusableError
 from xfmr.schema import RECORD_LENGTH
 
 _NOT_FINITE = np.full(1, np.nan)

@@ -14,8 +14,8 @@ from xfmr.errors import XfmrError
 from xfmr.normal import Rows
 from xfmr.normal.daytime import DailyProfile
 from xfmr.rows.feature_set import FeatureSet
-from xfmr.scores.thresholds import Thresholds, fit_thresholds, pseudo_labels
-from xfmr.settings.options import Method
+from xfmr.scores.thresholds import METHODS, Thresholds, fit_thresholds, pseudo_labels
+from xfmr.settings.stage_two import Method
 from xfmr.storage.models import Models
 
 
@@ -58,7 +58,7 @@ def thresholds_of_run(scored: pa.Table, learned_from: NDArray[np.int64], method:
     """
     scores = scored["score"].to_numpy()
     normal = np.isin(scored["record_id"].to_numpy(), learned_from)
-    return thresholds_of(scores if method == "mad" else scores[normal], method)
+    return thresholds_of(scores[normal] if METHODS[method].of_history else scores, method)
 
 
 def beyond_usual(scored: pa.Table) -> pa.Table:

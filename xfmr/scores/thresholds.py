@@ -17,7 +17,7 @@ from scipy.special import exprel
 
 from xfmr.normal import MAD_TO_SIGMA
 from xfmr.schema import PseudoLabel
-from xfmr.settings.options import Method
+from xfmr.settings.stage_two import Method
 
 MIN_SCORES = 10
 MIN_EXCESSES = 10
@@ -147,11 +147,26 @@ def peaks_over_threshold(
     return _thresholds(lower, start + _pareto_quantile(excesses, rarity), "peaks_over_threshold")
 
 
-METHODS: dict[Method, Callable[[ArrayLike], Thresholds]] = {
-    "percentile": percentile,
-    "mad": mad,
-    "peaks_over_threshold": peaks_over_threshold,
+@dataclass(frozen=True)
+class ThresholdMethod:
+    """One way to fit thresholds.
+
+    Args:
+        fit: Fits them to scores.
+        of_history: True if the scores must be those of the records that the detector learned from, since the method
+            fixes the share of normal records beyond the threshold; False if faults among the scores hardly matter.
+    """
+
+    fit: Callable[[ArrayLike], Thresholds]
+    of_history: bool
+
+
+METHODS: dict[Method, ThresholdMethod] = {
+    "percentile": ThresholdMethod(percentile, of_history=True),
+    "mad": ThresholdMethod(mad, of_history=False),
+    "peaks_over_threshold": ThresholdMethod(peaks_over_threshold, of_history=True),
 }
+"""All methods; their names are also in :mod:`xfmr.settings.stage_two`."""
 
 
 def fit_thresholds(scores: ArrayLike, method: Method) -> Thresholds:
@@ -170,7 +185,7 @@ def fit_thresholds(scores: ArrayLike, method: Method) -> Thresholds:
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(get_args(Method))}, not {method!r}")
-    return METHODS[method](scores)
+    return METHODS[method].fit(scores)
 
 
 def pseudo_labels(scores: ArrayLike, thresholds: Thresholds) -> NDArray[np.str_]:

@@ -1,7 +1,7 @@
 """The settings of a run and of the jobs."""
 
 from xfmr.settings.files import SETTINGS_FILE, feature_settings, read_settings, save_settings
-from xfmr.settings.model import DiagnoseSettings, EvaluateSettings, FeaturizeSettings, Settings
+from xfmr.settings.run import DiagnoseSettings, EvaluateSettings, FeaturizeSettings, Settings
 
 __all__ = [
     "SETTINGS_FILE",

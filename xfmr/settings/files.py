@@ -17,7 +17,7 @@ from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
 from xfmr.errors import XfmrError
 from xfmr.rows.row_set import RowSet
-from xfmr.settings.model import Settings
+from xfmr.settings.run import Settings
 from xfmr.storage import Store
 
 SETTINGS_FILE = "settings.yaml"

@@ -11,11 +11,18 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from xfmr.settings.options import DEFAULT_FOLDS, FROZEN, Branch, ImageScale, Objective, PretrainSettings
+from xfmr.settings.base import StageSettings
 
+Branch = Literal["spectrum", "zerone", "image", "raster", "dual"]
+ImageScale = Literal["log", "minmax"]
+Objective = Literal["ae", "contrastive"]
 DetectorKind = Literal["bank", "ae", "svdd", "vae", "ensemble"]
 
 _ALL_BRANCHES: tuple[Branch, ...] = get_args(Branch)
+
+# Each fold has its own network. With five folds a network sees four fifths of the history. A ResNet is expensive:
+# with two folds each network sees half of the history, and both together train no longer than one on all of it.
+DEFAULT_FOLDS: dict[Branch, int] = {"spectrum": 5, "zerone": 5, "image": 2, "raster": 2, "dual": 2}
 
 
 @dataclass(frozen=True)
@@ -65,10 +72,22 @@ def check_combination(kind: DetectorKind, branch: Branch, objective: Objective) 
         raise ValueError(f"there is no {kind} for --pretrain.objective {objective}: give one of {choices}")
 
 
-class BankSettings(BaseModel):
-    """The bank of healthy records, without labels."""
+class PretrainSettings(StageSettings):
+    """Pretraining of the encoder, without labels."""
 
-    model_config = FROZEN
+    objective: Objective = Field(
+        "ae",
+        description="ae: an autoencoder reconstructs each record; contrastive: match the two augmented views "
+        "of a record among those of all others (NT-Xent)",
+    )
+
+    epochs: int = Field(60, ge=1, description="passes over the history")
+    batch_size: int = Field(64, ge=2, description="records per step over all workers")
+    learning_rate: float = Field(1e-3, gt=0, description="learning rate of AdamW")
+
+
+class BankSettings(StageSettings):
+    """The bank of healthy records, without labels."""
 
     size: int = Field(
         20_000,
@@ -81,10 +100,8 @@ class BankSettings(BaseModel):
     )
 
 
-class SvddSettings(BaseModel):
+class SvddSettings(StageSettings):
     """Deep SVDD on the pretrained encoder, without labels."""
-
-    model_config = FROZEN
 
     objective: Literal["one_class", "soft_boundary"] = Field(
         "one_class", description="one_class pulls all records to the centre, soft_boundary fits a radius"
@@ -100,10 +117,8 @@ class SvddSettings(BaseModel):
     )
 
 
-class VaeSettings(BaseModel):
+class VaeSettings(StageSettings):
     """Variational autoencoder, without labels."""
-
-    model_config = FROZEN
 
     beta: float = Field(
         1.0, ge=0, description="weight of the latents' divergence relative to the residual, both per input value"
@@ -114,10 +129,8 @@ class VaeSettings(BaseModel):
     learning_rate: float = Field(1e-3, gt=0, description="learning rate of AdamW")
 
 
-class EnsembleSettings(BaseModel):
+class EnsembleSettings(StageSettings):
     """The weighted mean of several detectors' scores."""
-
-    model_config = FROZEN
 
     members: str = Field("svdd=0.6,vae=0.4", description="detectors and their weights, NAME=WEIGHT,NAME=WEIGHT...")
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xfmr.normal import Rows, as_sensors
-from xfmr.settings.options import Branch
+from xfmr.settings.stage_one import Branch
 from xfmr.views.scalers import Scaler
 from xfmr.views.views import View, packed, unpacked
 
 
 @dataclass(frozen=True)
-class ModelInputs:
+class NetworkInputs:
     """Turns stored features into a network's input.
 
     Args:
@@ -30,7 +30,7 @@ class ModelInputs:
     scalers: Mapping[str, Scaler]
 
     @classmethod
-    def fit(cls, view: View, values: NDArray[Any], rows: Rows) -> ModelInputs:
+    def fit(cls, view: View, values: NDArray[Any], rows: Rows) -> NetworkInputs:
         """Learn the scalers from a history.
 
         Args:
@@ -74,7 +74,7 @@ class ModelInputs:
         }
 
     @classmethod
-    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor]) -> ModelInputs:
+    def restore(cls, description: dict[str, Any], tensors: dict[str, Tensor]) -> NetworkInputs:
         """Rebuild from :meth:`description` and :meth:`tensors`."""
         view = View(*(description[field.name] for field in fields(View)))
         return cls(view, {name: _scaler(view, name, description, tensors) for name in view.parts})

@@ -15,7 +15,7 @@ from xfmr import features
 from xfmr.features import ZERONE_PANELS
 from xfmr.normal import Standardiser, level_free
 from xfmr.schema import to_numpy
-from xfmr.settings.options import Branch, ImageScale
+from xfmr.settings.stage_one import Branch, ImageScale
 from xfmr.views.scalers import RasterRange, RowStandardiser, Scaler, Unscaled
 
 # Floors of logarithms: a padded or dead record has zeros.

@@ -29,7 +29,7 @@ _EVEN_RECORDS = 2.0
 
 
 @dataclass(frozen=True)
-class KnownView:
+class BankView:
     """Healthy records in one view.
 
     Args:
@@ -147,7 +147,7 @@ class KnownView:
         description: dict[str, Any],
         tensors: dict[str, Tensor],
         rows: Rows,
-    ) -> KnownView:
+    ) -> BankView:
         """Rebuild from :meth:`description` and :meth:`tensors`."""
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         near, far = (as_sensors(known) for known in description["calibrated"])
@@ -166,7 +166,7 @@ class KnownView:
 
 def learn_view(
     view: HumView, values: NDArray[np.float64], rows: Rows, kept: NDArray[np.int64], most: int
-) -> tuple[KnownView, NDArray[np.float32]]:
+) -> tuple[BankView, NDArray[np.float32]]:
     """Learn one view of a cleaned history.
 
     Args:
@@ -188,7 +188,7 @@ def learn_view(
     near, far = (Calibration.fit(distance, rows) for distance in distances)
     out_of_fold = _blend((near, far), distances, rows, mean_share)
     profile = DailyProfile.fit(out_of_fold, rows)
-    known = KnownView(
+    known = BankView(
         view=view,
         standardiser=standardiser,
         white=whitener(standardised, rows),

@@ -12,8 +12,9 @@ from pydantic_settings import (
 
 from xfmr.archive import parse_archives
 from xfmr.errors import XfmrError
-from xfmr.settings.options import FinetuneSettings, ThresholdSettings
 from xfmr.settings.stage_one import StageOneSettings
+from xfmr.settings.stage_three import FinetuneSettings
+from xfmr.settings.stage_two import ThresholdSettings
 from xfmr.storage import Store, absolute_uri
 
 
