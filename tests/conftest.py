@@ -1,4 +1,4 @@
-"""What tests of several modules share: one local Ray cluster and the recordings beside the repository."""
+"""Fixtures of several modules: one local Ray cluster and the recordings beside the repository."""
 
 import logging
 from collections.abc import Iterator

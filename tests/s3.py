@@ -60,7 +60,7 @@ class ObjectStore:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a person sets to use it: credentials and endpoint."""
+        """Credentials and endpoint, as a person sets them to use it."""
         return {
             "AWS_ACCESS_KEY_ID": "tester",
             "AWS_SECRET_ACCESS_KEY": "secret",

@@ -1,4 +1,4 @@
-"""What is configured for clusters: checked by Ray's own schema, and against the rest of the repository."""
+"""The configuration of clusters: checked by Ray's own schema, and against the rest of the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the classifier learns from: who is in which part, with what weight, and that nothing leaks."""
+"""Supervision of the classifier: who is in which part, with what weight, and that nothing leaks."""
 
 from pathlib import Path
 from typing import Any

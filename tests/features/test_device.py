@@ -1,4 +1,4 @@
-"""Batches through a GPU: in order, each moved once, two in flight; with a stand-in where there is none."""
+"""Batches through a GPU: in order, each moved once, two in flight; with a stand-in if there is none."""
 
 import sys
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from xfmr.features import device
 
 
 class FakeArray(np.ndarray):
-    """What is on the device; `set` is the only way there from the host."""
+    """An array on the device; `set` is the only way there from the host."""
 
     def set(self, values, stream):
         stream.log.append(f"up {stream.number}")

@@ -1,4 +1,4 @@
-"""What stage one learns from: no label, nothing held out, nothing dead, the same whatever the grouping."""
+"""The history that stage one learns from: no label, nothing held out, nothing dead, the same for any grouping."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

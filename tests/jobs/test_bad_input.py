@@ -1,4 +1,4 @@
-"""What a person gets wrong: exit status 2, one line that says what and where, and nothing half-written."""
+"""Mistakes of a person: exit status 2, one line that says what and where, and nothing half-written."""
 
 from __future__ import annotations
 

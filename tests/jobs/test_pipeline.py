@@ -155,7 +155,7 @@ def test_a_branch_from_archive_to_diagnosis(branch: Branch, pair: Path, tmp_path
     assert len(scores) == 64
     diagnose(DiagnoseSettings(run=run, archive=[archive], out=out, **quick))
     diagnoses = pd.read_parquet(out)
-    # The same records read anew: what was learned of the history is applied as it was when they were scored.
+    # The same records are read again: what was learned of the history is applied as it was when they were scored.
     assert sorted(diagnoses["score"]) == pytest.approx(sorted(scores["score"]), abs=0.05)
     assert diagnoses["fault_type"].notna().all()
     assert "fault_types" in json.loads((tmp_path / "run/evaluation.json").read_text())

@@ -1,4 +1,4 @@
-"""What a history is cleaned of: faults that come alone, in groups and for long; never a healthy sensor."""
+"""Cleaning of a history: faults that come alone, in groups and for long; never a healthy sensor."""
 
 import numpy as np
 import pytest

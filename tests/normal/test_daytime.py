@@ -1,4 +1,4 @@
-"""What is usual at an hour: only what comes daily, for that sensor, at that hour."""
+"""The daily profile: only what comes daily, for that sensor, at that hour."""
 
 import numpy as np
 import pytest

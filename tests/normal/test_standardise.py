@@ -1,4 +1,4 @@
-"""What is normal: known statistics, little history, gains that drop out."""
+"""Standardising by the normal state: known statistics, little history, gains that drop out."""
 
 import numpy as np
 import pytest

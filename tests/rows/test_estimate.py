@@ -1,4 +1,4 @@
-"""What is estimated from a sample is near what is there, whatever the form of the files."""
+"""An estimate from a sample is near the truth, whatever the form of the files."""
 
 from __future__ import annotations
 

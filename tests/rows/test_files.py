@@ -21,7 +21,7 @@ def encoded(*tables: pa.Table, schema: pa.Schema) -> pa.Buffer:
 
 
 def test_rows_are_encoded_alike_however_they_come() -> None:
-    """Those of a group as its batches are made, and those of a rewritten one as they were read."""
+    """The rows of a group as its batches are made, and those of a rewritten group as they were read."""
     n = ROW_GROUP_RECORDS + 2
     rng = np.random.default_rng(0)
     table = pa.table(

@@ -181,7 +181,7 @@ def test_a_file_that_vanished_is_one_quarantine_row(tmp_path: Path) -> None:
 
 
 def test_a_failing_disk_is_no_quarantine_row(tmp_path: Path) -> None:
-    """What a later try may read must not be signed off as read."""
+    """A file that a later try may read must not be signed off as read."""
     archive = write_archive(tmp_path / "archive", {"a.jsonl": [line("s", 0, 1)]})
     run = Run(tmp_path / "run", {"": archive})
     groups = run.plan()

@@ -1,4 +1,4 @@
-"""What scores mean: the detector that makes them, thresholds, pseudo-labels."""
+"""Meaning of scores: the detector that makes them, thresholds, pseudo-labels."""
 
 from pathlib import Path
 

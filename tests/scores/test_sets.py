@@ -262,7 +262,7 @@ def test_scores_that_were_removed_are_missed(local: Store) -> None:
     made = publish_scores(local, scores_of(OLD))
     made.store.remove_folder("scores")
     assert not made.is_current
-    with pytest.raises(XfmrError, match=r"/scores is empty: run jobs\.score to make it anew$"):
+    with pytest.raises(XfmrError, match=r"/scores is empty: run jobs\.score to make it again$"):
         read_scores(local)
 
 

@@ -1,4 +1,4 @@
-"""What was learned of a history is applied alike to every record, and comes back whole from a model's file."""
+"""Scaling learned from a history is applied alike to every record, and comes back whole from a model's file."""
 
 from pathlib import Path
 from typing import get_args

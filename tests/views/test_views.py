@@ -1,4 +1,4 @@
-"""What is read of a record before anything is learned: no level, and images that are those of the signals."""
+"""Views before anything is learned: no level, and images that are those of the signals."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ Unpack = Callable[[BinaryIO], AbstractContextManager[BinaryIO]]
 """Opens a compressed stream; closing what it returns leaves the stream open."""
 
 UNPACK_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error)
-"""What reading from an unpacked stream raises if the file is damaged."""
+"""Errors that reading from an unpacked stream raises if the file is damaged."""
 
 
 @dataclass(frozen=True)

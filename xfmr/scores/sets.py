@@ -124,7 +124,7 @@ class ScoreSet:
         """
         paths = [info.path for info in self.store.files(SCORES_FOLDER)]
         if not paths:
-            raise XfmrError(f"{self.store.path(SCORES_FOLDER)} is empty: run jobs.score to make it anew")
+            raise XfmrError(f"{self.store.path(SCORES_FOLDER)} is empty: run jobs.score to make it again")
         table = self.store.child(SCORES_FOLDER).read_tables(paths, SCORES, partitioning=PARTITIONING)
         return pd.DataFrame(table.to_pandas().fillna({"fleet": ""}))
 

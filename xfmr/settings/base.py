@@ -1,4 +1,4 @@
-"""What all settings of a stage have in common; importing settings imports neither torch nor Ray."""
+"""The base of a stage's settings; importing settings imports neither torch nor Ray."""
 
 from __future__ import annotations
 
