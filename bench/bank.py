@@ -32,7 +32,7 @@ from xfmr.storage import Store
 from xfmr.storage.models import Models
 
 RECORDS, SENSORS = 200_000, 200
-COLUMNS = ["fleet", "sensor_id", "data_time", "record_id", "flat", "log_spectrum", "zerone", "quiet_psd"]
+COLUMNS = ["fleet", "unit", "sensor_id", "data_time", "record_id", "flat", "log_spectrum", "zerone", "quiet_psd"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Fleet:
         counts = {"lines": self.n_records, "kept": self.n_records, "quarantined": 0, "duplicates": 0}
         made = {
             "set": "bench",
-            "made_with": {"sample_rate_hz": 8192.0, "record_length": RECORD_LENGTH},
+            "made_with": {"sample_rate_hz": 8192.0, "record_length": RECORD_LENGTH, "unit_from": None},
             "groups": [f"{i:06}" for i in range(len(groups))],
         }
         run.write_json(rows_of_run.success_file, made | counts)
@@ -78,6 +78,7 @@ class Fleet:
 
         columns = {
             "fleet": pa.array([""] * len(rows)),
+            "unit": pa.array([""] * len(rows)),
             "sensor_id": pa.array([f"tr{i // 8:04}-s{i % 8}" for i in sensor]),
             "data_time": pa.array(time * 600_000_000, pa.timestamp("us", tz="UTC")),
             "record_id": pa.array(rng.integers(-(2**63), 2**63, len(rows))),

@@ -45,7 +45,7 @@ def read(folder: Path) -> Archive:
         with path.open("rb") as stream:
             records += [item for item in read_records(stream, name=path.name) if isinstance(item, Record)]
     rows = pd.DataFrame({"sensor_id": [r.sensor_id for r in records], "data_time": [r.data_time for r in records]})
-    return np.stack([record.signal for record in records]), rows.assign(fleet="")
+    return np.stack([record.signal for record in records]), rows.assign(fleet="", unit="")
 
 
 def table_of(signals: np.ndarray, rows: pd.DataFrame) -> pa.Table:
@@ -122,7 +122,7 @@ def conditions(
 def read_labels(folder: Path) -> pd.DataFrame:
     """Read the labels of all recordings."""
     labels = pd.read_csv(folder / "labels.csv")
-    return labels.assign(fleet="", data_time=pd.to_datetime(labels["data_time"], utc=True))
+    return labels.assign(fleet="", unit="", data_time=pd.to_datetime(labels["data_time"], utc=True))
 
 
 def faulty_rows(rows: pd.DataFrame, labels: pd.DataFrame) -> np.ndarray:

@@ -51,7 +51,7 @@ def recorded(spec: FleetSpec, faults: dict[tuple[int, int], Fault]) -> Archive:
     moments = [(unit, time) for unit in range(spec.n_units) for time in range(spec.n_times)]
     signals = [sample_signals(spec, *moment, fault=faults.get(moment)) for moment in moments]
     rows = [
-        {"fleet": "", "sensor_id": spec.sensor_id(unit, sensor), "data_time": spec.recorded_at(time)}
+        {"fleet": "", "unit": "", "sensor_id": spec.sensor_id(unit, sensor), "data_time": spec.recorded_at(time)}
         for unit, time in moments
         for sensor in range(spec.sensors_per_unit)
     ]

@@ -39,6 +39,7 @@ def write_parts(run: Store, n_records: int, n_sensors: int) -> ScoreParts:
     for name, rows in zip(parts.names, groups, strict=True):
         columns = {
             "fleet": pa.array([""] * len(rows)),
+            "unit": pa.array([""] * len(rows)),
             "sensor_id": pa.array([f"tr{i // 8:04}-s{i % 8}" for i in rows % n_sensors]),
             "data_time": pa.array(rows // n_sensors * 45 * 60_000_000, pa.timestamp("us", tz="UTC")),
             "record_id": pa.array(rng.integers(-(2**63), 2**63, len(rows))),

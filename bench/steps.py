@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from bench import plain
 from xfmr import features
-from xfmr.archive import ArchiveFile
+from xfmr.archive.units import Source
 from xfmr.records import Record, Reject, parse_line
 from xfmr.rows.features import VALUE_COLUMNS, FeatureRows
 from xfmr.rows.files import encode_rows
@@ -105,8 +105,8 @@ def batch_of(signals: np.ndarray) -> tuple[list[bytes], Batch]:
 
 def parsed(lines: list[bytes]) -> Batch:
     """Parse lines into a batch."""
-    file = ArchiveFile("", "a.jsonl", 0, 0)
-    return Batch.of([(file, record) for record in parse_all(lines) if isinstance(record, Record)])
+    source = Source("", "", "a.jsonl")
+    return Batch.of([(source, record) for record in parse_all(lines) if isinstance(record, Record)])
 
 
 def parse_all(lines: list[bytes]) -> list[Record | Reject]:

@@ -31,13 +31,13 @@ def diagnose(settings: DiagnoseSettings) -> None:
     instruments, recording = Instruments.current(run), Recording(settings.sample_rate_hz, settings.record_length)
     make_rows = partial(DiagnosisRows, run, instruments, recording)
     make_rows()  # raises before any work if a model is missing or damaged
-    files = list_files(archives, run=settings.run, label="diagnose")
-    key = key_of(archives, (instruments, recording.sample_rate_hz, recording.record_length))
+    files = list_files(archives, settings.units, run=settings.run, label="diagnose")
+    key = key_of(archives, (instruments, recording.sample_rate_hz, recording.record_length), settings.unit_from)
     rows = RowSet(run.child(f"diagnosed/{key}"), DIAGNOSED)
     with sole_driver(rows.store):
         pending = plan(rows, files, archives, key=key, group_bytes=settings.group_bytes, label="diagnose")
-        process(pending, GroupWriter, label="diagnose", constructor_args=(rows, archives, make_rows))
-        counts = rows.close()
+        process(pending, GroupWriter, label="diagnose", constructor_args=(rows, archives, make_rows, settings.units))
+        counts = rows.close(units_known=settings.unit_from is not None)
         diagnoses = merge(rows.store)
         if settings.forgive_daily:
             diagnoses = forgiven(diagnoses, instruments.thresholds)

@@ -29,7 +29,7 @@ from xfmr.settings import FeaturizeSettings, Settings, feature_settings, save_se
 def main(settings: FeaturizeSettings) -> None:
     """Make the features, or show the plan."""
     if settings.plan:
-        show_plan(settings, parse_archives(settings.required_archive()), rows_of(settings), label="featurize")
+        show_plan(settings, rows_of(settings), key=set_key(settings), label="featurize")
     elif not settings.run:
         raise XfmrError("--run is required")
     else:
@@ -40,13 +40,14 @@ def main(settings: FeaturizeSettings) -> None:
 def featurize(settings: Settings) -> None:
     """Bring RUN/features up to date with the archive."""
     rows, archives, features = RowSet(settings.store), parse_archives(settings.required_archive()), rows_of(settings)
-    files = list_files(archives, run=settings.run, label="featurize")
+    files = list_files(archives, settings.units, run=settings.run, label="featurize")
     save_settings(settings, new_features=True)
-    pending = plan(rows, files, archives, key=features.key, group_bytes=settings.group_bytes, label="featurize")
+    pending = plan(rows, files, archives, key=set_key(settings), group_bytes=settings.group_bytes, label="featurize")
     make_rows = partial(FeatureRows, features.recording, features.columns)
-    process(pending, GroupWriter, label="featurize", constructor_args=(rows, archives, make_rows))
+    process(pending, GroupWriter, label="featurize", constructor_args=(rows, archives, make_rows, settings.units))
     only_set = isinstance(settings, FeaturizeSettings) and settings.drop_other_features
-    counts = rows.close(made_with=feature_settings(settings), only_set=only_set)
+    units_known = settings.unit_from is not None
+    counts = rows.close(made_with=feature_settings(settings), only_set=only_set, units_known=units_known)
     say("featurize", f"{counts}; features in {settings.store.path('features')}")
 
 
@@ -54,6 +55,11 @@ def rows_of(settings: Settings) -> FeatureRows:
     """Return the rows of features that the settings ask for."""
     columns = tuple(name for name in VALUE_COLUMNS if name != "health" or settings.health)
     return FeatureRows(Recording(settings.sample_rate_hz, settings.record_length), columns)
+
+
+def set_key(settings: Settings) -> str:
+    """Return the name of the set of features that the settings ask for, by all that its rows depend on."""
+    return f"{rows_of(settings).key}, {settings.units}"
 
 
 if __name__ == "__main__":

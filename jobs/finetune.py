@@ -13,11 +13,11 @@ import sys
 import numpy as np
 
 from jobs.command import run_job, sole_job
+from jobs.people import labelled_records
 from xfmr.detectors.pretrained import STAGE, Pretrained
 from xfmr.faults.fitting import held_out_quality, train_classifier
 from xfmr.faults.split import check_disjoint
 from xfmr.faults.supervision import supervise
-from xfmr.labels import match_records, match_summary, read_labels
 from xfmr.progress import say
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.scoring import load_detector
@@ -36,8 +36,7 @@ def finetune(settings: Settings) -> None:
         return
     models, features, options = Models(settings.store), FeatureSet(settings.store), settings.finetune
     encoder, detector = Pretrained.read(models, features.recording), load_detector(features)
-    labels = read_labels(settings.labels)
-    labelled = match_records(labels, features)
+    labelled = labelled_records(settings)
     supervision = supervise(labelled, read_scores(settings.store), options)
     for stage, record_ids in ((STAGE, encoder.record_ids), ("detector", detector.history_ids)):
         check_disjoint(np.concatenate([record_ids, models.set_aside_ids(stage)]), supervision.held_out)
@@ -48,7 +47,6 @@ def finetune(settings: Settings) -> None:
         say("finetune", "skipped, the classifier of these labels and settings exists")
         return
     save_settings(settings)
-    say("finetune", f"{settings.labels}: {match_summary(labels, labelled)}")
     if left_out := len(labelled) - supervision.n_people:
         say("finetune", f"{left_out} labels left out: the same signal has another label elsewhere")
     say("finetune", f"{supervision}; encoder of the first of {encoder.n_folds} folds")

@@ -10,20 +10,23 @@ from xfmr.archive import ArchiveFile, check_apart, list_archive
 from xfmr.archive.ledger import Ledger
 from xfmr.archive.plan import Group, numbered, uncounted
 from xfmr.archive.reading import count_newlines
+from xfmr.archive.units import UnitFrom
 from xfmr.cluster import cluster, map_groups
 from xfmr.progress import progress, say
 from xfmr.rows.row_set import RowSet
 
 
-def list_files(archives: Mapping[str, str], *, run: str, label: str) -> list[ArchiveFile]:
+def list_files(archives: Mapping[str, str], units: UnitFrom, *, run: str, label: str) -> list[ArchiveFile]:
     """List the files of all archives with a live count.
 
     Raises:
-        XfmrError: If an archive holds the run, or cannot be listed.
+        XfmrError: If an archive holds the run or cannot be listed, or a path does not name the unit that it should.
     """
     check_apart(archives, run)
     with progress(label=f"{label}: listing", unit="files") as line:
-        return [file for fleet, uri in archives.items() for file in list_archive(fleet, uri, found=line.update)]
+        files = [file for fleet, uri in archives.items() for file in list_archive(fleet, uri, found=line.update)]
+    units.check(files)
+    return files
 
 
 def plan(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from jobs.groups import list_files
+from xfmr.archive import parse_archives
 from xfmr.archive.plan import plan_groups
 from xfmr.progress import say
 from xfmr.rows.estimate import Estimate, duration, estimate
@@ -14,12 +15,13 @@ from xfmr.rows.row_set import RowSet
 from xfmr.settings import Settings
 
 
-def show_plan(settings: Settings, archives: Mapping[str, str], rows: FeatureRows, *, label: str) -> None:
+def show_plan(settings: Settings, rows: FeatureRows, *, key: str, label: str) -> None:
     """Print the remaining work and its expected duration; write nothing."""
-    files, size = list_files(archives, run=settings.run, label=label), settings.group_bytes
-    groups = pending = plan_groups(files, key=rows.key, group_bytes=size)
+    archives, size = parse_archives(settings.required_archive()), settings.group_bytes
+    files = list_files(archives, settings.units, run=settings.run, label=label)
+    groups = pending = plan_groups(files, key=key, group_bytes=size)
     if settings.run:
-        groups, pending = RowSet(settings.store).update_plan(files, key=rows.key, group_bytes=size, write=False)
+        groups, pending = RowSet(settings.store).update_plan(files, key=key, group_bytes=size, write=False)
     n_bytes = sum(file.size for file in files)
     finished = len(groups) - len(pending)
     say(label, f"{len(files)} files, {n_bytes / 1e9:.3g} GB, in {len(groups)} groups, {finished} finished before")

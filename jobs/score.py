@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from jobs.command import run_job, sole_job
+from jobs.people import labelled_ids
 from xfmr.cluster import cluster, map_groups, n_cpus
 from xfmr.evaluation.figures import score_distribution
-from xfmr.labels import labelled_ids
 from xfmr.progress import progress, say
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.schema import KEY, RecordIds
@@ -34,7 +34,7 @@ def score(settings: Settings) -> None:
     history_ids = load_detector(features).history_ids  # raises before any work if it is missing or damaged
     store.sweep("score_parts", "score_sets")
     parts = ScoreParts.planned(features, Models(store).required_key("detector"))
-    labelled = labelled_ids(settings.labels, features)
+    labelled = labelled_ids(settings)
     options = settings.thresholds.model_dump(), settings.forgive_daily, labelled.tolist()
     scores = ScoreSet(store, key_of(parts.detector, options, parts.names))
     if scores.is_current:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from jobs.people import labelled_records
 from xfmr.faults.split import held_out_ids
-from xfmr.labels import read_labels
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.schema import RecordIds
 from xfmr.scores.left_out import left_out_ids
@@ -16,12 +16,11 @@ def struck_ids(settings: Settings) -> RecordIds:
     """Return the ids of the records held out for validation and test, and those of :func:`left_out`.
 
     Raises:
-        XfmrError: If :func:`~xfmr.labels.read_labels` or :func:`left_out` raises.
+        XfmrError: If :func:`~jobs.people.labelled_records` or :func:`left_out` raises.
     """
     if not settings.labels:
         return left_out(settings)
-    held_out = held_out_ids(read_labels(settings.labels), FeatureSet(settings.store))
-    return np.concatenate([held_out, left_out(settings)])
+    return np.concatenate([held_out_ids(labelled_records(settings)), left_out(settings)])
 
 
 def left_out(settings: Settings) -> RecordIds:

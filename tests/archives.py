@@ -15,6 +15,7 @@ from xfmr.archive import ArchiveFile, list_archive
 from xfmr.archive.ledger import Ledger
 from xfmr.archive.plan import Group, numbered, uncounted
 from xfmr.archive.reading import count_newlines
+from xfmr.archive.units import UnitFrom
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.rows.features import FeatureRows
 from xfmr.rows.row_set import FEATURES, Counts, RowSet
@@ -40,11 +41,11 @@ def values_of(seed: int) -> list[float]:
     return [round(value, 5) for value in values.tolist()]
 
 
-def line(sensor: str, minute: int, signal: int | list[float]) -> bytes:
-    """Write a record as one line of JSON, its signal given as values or as the seed of some."""
+def line(sensor: str, minute: int, signal: int | list[float], **fields: object) -> bytes:
+    """Write a record as one line of JSON, its signal given as values or as the seed of some, with further fields."""
     values = values_of(signal) if isinstance(signal, int) else signal
     return json.dumps(
-        {"data_time": time_at(minute).isoformat(), "sensor_id": sensor, "signal_value": values}
+        {"data_time": time_at(minute).isoformat(), "sensor_id": sensor, "signal_value": values, **fields}
     ).encode()
 
 
@@ -93,6 +94,7 @@ class Run:
         columns: Value columns to compute; few of them for speed.
         record_length: Samples of a record.
         rows_in: Folder of the rows in the run folder.
+        unit_from: Place of a record's unit; None if the settings do not say.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Run:
         columns: Collection[str] = ("signal", "log_spectrum"),
         record_length: int = 8192,
         rows_in: str = FEATURES,
+        unit_from: str | None = None,
     ) -> None:
         self.store = Store(str(folder))
         self.ledger = Ledger(self.store)
@@ -111,8 +114,10 @@ class Run:
         self.group_bytes = group_bytes
         self.recording = Recording(SAMPLE_RATE_HZ, record_length)
         maker = FeatureRows(self.recording, columns)
-        self.key, self.rows = maker.key, RowSet(self.store, rows_in)
-        self.writer = GroupWriter(self.rows, self.archives, lambda: maker)
+        self.unit_from = unit_from
+        self.rows = RowSet(self.store, rows_in)
+        self.key = f"{maker.key}, {unit_from}"
+        self.writer = GroupWriter(self.rows, self.archives, lambda: maker, UnitFrom(unit_from or "none"))
 
     def plan(self) -> list[Group]:
         """Plan the groups and write the manifest."""
@@ -137,7 +142,11 @@ class Run:
 
     def close(self, *, only_set: bool = False) -> Counts:
         """Close the set that was planned last."""
-        return self.rows.close(made_with=asdict(self.recording), only_set=only_set)
+        return self.rows.close(
+            made_with={**asdict(self.recording), "unit_from": self.unit_from},
+            only_set=only_set,
+            units_known=self.unit_from is not None,
+        )
 
     @property
     def features(self) -> FeatureSet:

@@ -15,7 +15,7 @@ from xfmr.faults.classifier import FaultClassifier
 from xfmr.features import LOG_SPECTRUM_LENGTH
 from xfmr.networks.encoders import EMBEDDING_SIZE, Classifier, build_encoder
 from xfmr.networks.members import SphereDistance
-from xfmr.normal import Rows
+from xfmr.normal import Rows, SensorKey
 from xfmr.schema import SCORES
 from xfmr.scores.parts import ScoreParts
 from xfmr.scores.ranges import ScoreRanges, SensorWriter
@@ -30,9 +30,11 @@ SHAPE = (LOG_SPECTRUM_LENGTH,)
 HISTORY = np.array([-2, 1])
 CLASSES = ("normal", "worn", "锈")
 SENSORS = [
-    *(("", name) for name in ("../../etc", "a/b", ".", "..", "变压器一", "007", "a=b", "%2e", "a b", "sensor_id=x")),
-    *(("..", "a"), ("north=1", "a"), ("北", "a/b")),
+    *(("", "", name) for name in ("../../etc", "a/b", ".", "..", "变压器一", "007", "a=b", "%2e", "a b", "unit=x")),
+    *(("..", "", "a"), ("north=1", "", "a"), ("北", "", "a/b")),
+    *(("", "114", "1"), ("", "115", "1"), ("北", "..", "1"), ("", "unit=1/2", "1")),
 ]
+"""Fleet, unit and id of sensors that a file system might stumble over."""
 
 
 def inputs_of(run: Run) -> NetworkInputs:
@@ -92,14 +94,14 @@ def publish_scores(
 
 def write_thresholds(run: Store, lower: float, upper: float) -> None:
     """Publish a set of scores of which only the thresholds matter."""
-    publish_scores(run, scores_of([("", "s1")]), thresholds=Thresholds(lower, upper, "mad"))
+    publish_scores(run, scores_of([("", "", "s1")]), thresholds=Thresholds(lower, upper, "mad"))
 
 
-def scores_of(sensors: Sequence[tuple[str, str]], n_times: int = 3) -> pa.Table:
-    """Make scores of sensors, each named by fleet and id, the latest first."""
+def scores_of(sensors: Sequence[SensorKey], n_times: int = 3) -> pa.Table:
+    """Make scores of sensors, each named by fleet, unit and id, the latest first."""
     rows = [
-        (fleet, sensor, time_at(minute), 100 * i + minute, i + minute / 8, "uncertain")
-        for i, (fleet, sensor) in enumerate(sensors)
+        (*sensor, time_at(minute), 100 * i + minute, i + minute / 8, "uncertain")
+        for i, sensor in enumerate(sensors)
         for minute in reversed(range(n_times))
     ]
     return pa.Table.from_pylist([dict(zip(SCORES.names, row, strict=True)) for row in rows], schema=SCORES)

@@ -8,7 +8,7 @@ from archives import Run, line, time_at, write_archive
 from xfmr.faults.split import Part, part_of
 from xfmr.schema import KEY
 
-COLUMNS = [*KEY, "unit", "label"]
+COLUMNS = [*KEY, "of_unit", "label"]
 
 
 def minutes_of(part: Part, *, fleet: str = "", unit: str = "") -> list[int]:
@@ -19,7 +19,7 @@ def minutes_of(part: Part, *, fleet: str = "", unit: str = "") -> list[int]:
 def labelled(*rows: tuple[str, int, int]) -> pd.DataFrame:
     """Make what match_records gives of sensors, minutes and record ids."""
     return pd.DataFrame(
-        [("", sensor, pd.Timestamp(time_at(minute)), "", "normal", record) for sensor, minute, record in rows],
+        [("", "", sensor, pd.Timestamp(time_at(minute)), "", "normal", record) for sensor, minute, record in rows],
         columns=[*COLUMNS, "record_id"],
     )
 
@@ -39,4 +39,6 @@ def split_run(folder: Path) -> Run:
 
 
 def all_labels(run: Run) -> pd.DataFrame:
-    return pd.DataFrame(run.table().to_pandas()[KEY].assign(unit="", label="normal"))
+    """Label every record of a run as normal."""
+    times = {name: pd.Series(pd.NaT, dtype="datetime64[us, UTC]") for name in ("from", "to")}
+    return pd.DataFrame(run.table().to_pandas()[KEY].assign(**times, label="normal"))

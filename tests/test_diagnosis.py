@@ -116,7 +116,7 @@ def test_parquet_and_jsonl_say_the_same(run: Run, new: Path, tmp_path: Path, wit
 
 
 def test_jsonl_is_one_plain_object_a_line(tmp_path: Path) -> None:
-    row = ("", "变压器/1", time_at(1), -(2**63), 0.5, "normal", None, None)
+    row = ("", "", "变压器/1", time_at(1), -(2**63), 0.5, "normal", None, None)
     table = pa.Table.from_pylist([dict(zip(DIAGNOSES.names, row, strict=True))] * 2, schema=DIAGNOSES)
     write_output(table, str(tmp_path / "new.jsonl"))
     text = (tmp_path / "new.jsonl").read_text(encoding="utf-8")
@@ -125,6 +125,7 @@ def test_jsonl_is_one_plain_object_a_line(tmp_path: Path) -> None:
     assert [json.loads(each) for each in text.splitlines()] == [
         {
             "fleet": "",
+            "unit": "",
             "sensor_id": "变压器/1",
             "data_time": "2024-03-01T08:01:00.000000Z",
             "record_id": -(2**63),
@@ -138,7 +139,7 @@ def test_jsonl_is_one_plain_object_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("score", [1.2345678e-06, 3.0517578e-05, 123456.79, 1.0000001])
 def test_jsonl_keeps_every_digit_of_a_score(tmp_path: Path, score: float) -> None:
-    row = ("", "a", time_at(1), 1, score, "normal", "worn", 1 / 3)
+    row = ("", "", "a", time_at(1), 1, score, "normal", "worn", 1 / 3)
     table = pa.Table.from_pylist([dict(zip(DIAGNOSES.names, row, strict=True))], schema=DIAGNOSES)
     write_output(table, str(tmp_path / "new.jsonl"))
     found = json.loads((tmp_path / "new.jsonl").read_text())
@@ -193,7 +194,7 @@ def test_what_comes_daily_is_forgiven_and_labelled_anew() -> None:
     evening, fault = (hours % 24 >= 18) & (hours % 24 < 22), (hours >= 56) & (hours < 80)
     times = pd.date_range("2024-06-03", periods=len(hours), freq="h", tz="UTC")
     rows = pd.DataFrame({"data_time": times, "record_id": hours, "score": np.maximum(6.0 * evening, 9.0 * fault)})
-    rows = rows.assign(fleet="", sensor_id="s1", pseudo_label="anomaly", fault_type="worn", confidence=0.5)
+    rows = rows.assign(fleet="", unit="", sensor_id="s1", pseudo_label="anomaly", fault_type="worn", confidence=0.5)
     found = forgiven(pa.Table.from_pandas(rows, schema=DIAGNOSES, preserve_index=False), Thresholds(1, 2, "mad"))
     assert found.schema == DIAGNOSES
     alarms = np.array(found["pseudo_label"].to_pylist()) == "anomaly"

@@ -1,6 +1,7 @@
 """The columns that pass between jobs, and the words in them.
 
-A sensor is identified by ``fleet`` and ``sensor_id`` together; ``fleet`` is empty in a run of one archive.
+A sensor is identified by ``fleet``, ``unit`` and ``sensor_id`` together. ``fleet`` is empty in a run of one archive,
+``unit`` in a run whose archive names no units.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ TIME = pa.timestamp("us", tz="UTC")
 
 IDENTITY = [
     pa.field("fleet", pa.string(), nullable=False),
+    pa.field("unit", pa.string(), nullable=False),
     pa.field("sensor_id", pa.string(), nullable=False),
     pa.field("data_time", TIME, nullable=False),
     pa.field("record_id", pa.int64(), nullable=False),
 ]
 
 IDENTITY_COLUMNS = [field.name for field in IDENTITY]
-SENSOR_COLUMNS = ["fleet", "sensor_id"]
+SENSOR_COLUMNS = ["fleet", "unit", "sensor_id"]
 KEY = [*SENSOR_COLUMNS, "data_time"]
 """Columns that name a record: one sensor, one time."""
 
@@ -72,6 +74,7 @@ def vector(size: int) -> pa.DataType:
 QUARANTINE = pa.schema(
     [
         ("fleet", pa.string()),
+        ("unit", pa.string()),
         ("path", pa.string()),
         ("line", pa.int64()),
         ("reason", pa.string()),

@@ -39,6 +39,7 @@ def table_of(signals: np.ndarray, sensor: str = "s1", first_id: int = 0) -> pa.T
     n = len(signals)
     identity = {
         "fleet": pa.array([""] * n),
+        "unit": pa.array([""] * n),
         "sensor_id": pa.array([sensor] * n),
         "data_time": pa.array(pd.date_range("2024-01-01", periods=n, freq="2min", tz="UTC")),
         "record_id": pa.array(np.arange(first_id, first_id + n)),
@@ -135,7 +136,7 @@ def test_blows_in_all_the_second_are_seen_whole(bank: BankDetector) -> None:
 def test_what_a_sensor_scores_daily_at_an_hour_is_no_fault(bank: BankDetector) -> None:
     table = table_of(signals_of(40, seed=10), first_id=11_000)  # from midnight on, 2 minutes apart
     excess = np.where(np.arange(24) == 1, 5, 0)[None].astype(np.float32)
-    views = (replace(known, profile=DailyProfile((("", "s1"),), excess)) for known in (bank.whole, bank.quiet))
+    views = (replace(known, profile=DailyProfile((("", "", "s1"),), excess)) for known in (bank.whole, bank.quiet))
     lower = bank.score(table) - replace(bank, **dict(zip(("whole", "quiet"), views, strict=True))).score(table)
     np.testing.assert_allclose(lower, np.where(np.arange(40) >= 30, 5, 0), atol=1e-5)
 

@@ -6,7 +6,7 @@ from identities import rows_of
 from xfmr.detectors.calibration import Calibration
 from xfmr.normal import MIN_HISTORY
 
-A, B, C = ("", "a"), ("", "b"), ("", "c")
+A, B, C = ("", "", "a"), ("", "", "b"), ("", "", "c")
 
 
 def scores(n: int = 2000) -> tuple[np.ndarray, list[tuple[str, str]]]:

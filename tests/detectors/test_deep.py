@@ -21,7 +21,7 @@ from xfmr.schema import fixed_size_column
 from xfmr.views.inputs import NetworkInputs
 from xfmr.views.views import View
 
-SENSORS = (("", "变压器-1"), ("", "s2"))
+SENSORS = (("", "", "变压器-1"), ("", "", "s2"))
 SHAPE = (LOG_SPECTRUM_LENGTH,)
 N_FOLDS = 3
 
@@ -31,8 +31,9 @@ def table(log_spectra: np.ndarray, first_id: int = 0) -> pa.Table:
     n = len(log_spectra)
     keys = [SENSORS[2 * row // n] for row in range(n)] if n else []
     identity = {
-        "fleet": pa.array([fleet for fleet, _ in keys], pa.string()),
-        "sensor_id": pa.array([sensor for _, sensor in keys], pa.string()),
+        "fleet": pa.array([fleet for fleet, _, _ in keys], pa.string()),
+        "unit": pa.array([unit for _, unit, _ in keys], pa.string()),
+        "sensor_id": pa.array([sensor for _, _, sensor in keys], pa.string()),
         "data_time": pa.array(pd.date_range("2024-01-01", periods=n, freq="2min", tz="UTC")),
         "record_id": pa.array(np.arange(first_id, first_id + n)),
     }

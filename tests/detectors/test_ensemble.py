@@ -36,7 +36,8 @@ class Fixed:
 def table(n: int) -> pa.Table:
     values = np.random.default_rng(0).standard_normal((n, LOG_SPECTRUM_LENGTH)).astype(np.float32)
     times = np.arange(n).astype("datetime64[us]")
-    identity = {"fleet": [""] * n, "sensor_id": ["s"] * n, "data_time": times, "record_id": np.arange(10, 10 + n)}
+    names = {"fleet": [""] * n, "unit": [""] * n, "sensor_id": ["s"] * n}
+    identity = {**names, "data_time": times, "record_id": np.arange(10, 10 + n)}
     return pa.table({**identity, "log_spectrum": fixed_size_column(values)})
 
 

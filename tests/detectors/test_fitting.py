@@ -34,6 +34,7 @@ def table(n: int, *, seed: int, first_id: int = 0) -> pa.Table:
     values = np.random.default_rng(seed).standard_normal((n, LOG_SPECTRUM_LENGTH)).astype(np.float32)
     identity = {
         "fleet": pa.array([""] * n),
+        "unit": pa.array([""] * n),
         "sensor_id": pa.array(["s"] * n),
         "data_time": pa.array(pd.date_range("2024-01-01", periods=n, freq="2min", tz="UTC")),
         "record_id": pa.array(np.arange(first_id, first_id + n)),

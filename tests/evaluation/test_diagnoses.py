@@ -12,9 +12,11 @@ from archives import time_at
 
 from xfmr.errors import XfmrError
 from xfmr.evaluation import fault_type_quality, join_labels, read_diagnoses
+from xfmr.schema import KEY
 
 TIME = "2024-03-01T08:00:00.000000Z"
-ROW = {"fleet": "", "sensor_id": "a", "data_time": TIME, "record_id": -(2**62) + 1, "score": 0.5}
+UNLIMITED = {"from": pd.NaT, "to": pd.NaT}
+ROW = {"fleet": "", "unit": "", "sensor_id": "a", "data_time": TIME, "record_id": -(2**62) + 1, "score": 0.5}
 ROW |= {"pseudo_label": "normal", "fault_type": None, "confidence": None}
 
 
@@ -36,9 +38,9 @@ def test_without_fault_types_there_is_no_quality() -> None:
 
 def test_scores_and_labels_meet_on_fleet_sensor_and_time() -> None:
     times = [pd.Timestamp(time_at(minute)) for minute in (0, 1)]
-    scores = pd.DataFrame({"fleet": ["", "n"], "sensor_id": "a", "data_time": times[0], "score": [1.0, 2.0]})
+    scores = pd.DataFrame({**ROW, "fleet": ["", "n"], "data_time": times[0], "score": [1.0, 2.0]})
     labels = pd.DataFrame(
-        {"fleet": "n", "sensor_id": "a", "data_time": times, "unit": "", "label": ["worn", "normal"]}
+        {"fleet": "n", "unit": "", "sensor_id": "a", "data_time": times, "label": ["worn", "normal"], **UNLIMITED}
     )
     records = join_labels(scores, labels)
     assert records[["fleet", "score", "label", "fault"]].values.tolist() == [["n", 2.0, "worn", True]]
@@ -61,12 +63,12 @@ def test_read_jsonl(file: Callable[..., str]) -> None:
     assert table["data_time"].tolist() == [time_at(0), time_at(2)]
     assert table["data_time"].dtype == "datetime64[us, UTC]"
     assert table["record_id"].tolist() == [ROW["record_id"]] * 2
-    no_fleet = {name: value for name, value in ROW.items() if name != "fleet"}
-    assert read_diagnoses(file(no_fleet))["fleet"].tolist() == [""]
+    no_fleet = {name: value for name, value in ROW.items() if name not in ("fleet", "unit")}
+    assert read_diagnoses(file(no_fleet))[["fleet", "unit"]].values.tolist() == [["", ""]]
 
 
 def test_other_columns_of_a_file_cannot_be_taken_for_those_of_the_labels(file: Callable[..., str]) -> None:
-    assert list(read_diagnoses(file(ROW | {"unit": "tr01", "label": "worn"}))) == list(ROW)
+    assert list(read_diagnoses(file(ROW | {"load": "0.5", "label": "worn"}))) == list(ROW)
 
 
 def test_read_parquet(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_a_file_that_diagnose_did_not_write(file: Callable[..., str], rows: list
 
 
 def test_a_sensor_called_by_a_number_is_still_a_name(file: Callable[..., str]) -> None:
-    labels = pd.DataFrame([{**ROW, "sensor_id": "7", "label": "worn"}])[["fleet", "sensor_id", "data_time", "label"]]
+    labels = pd.DataFrame([{**ROW, "sensor_id": "7", "label": "worn"}])[[*KEY, "label"]].assign(**UNLIMITED)
     labels["data_time"] = pd.to_datetime(labels["data_time"], utc=True)
     assert join_labels(read_diagnoses(file(ROW | {"sensor_id": 7})), labels)["label"].tolist() == ["worn"]
 

@@ -29,9 +29,10 @@ def truth() -> Truth:
     table = pd.DataFrame(
         {
             "fleet": "",
+            "unit": "",
             "sensor_id": [f"u{unit}-{sensor}" for unit, sensor, _ in rows],
             "data_time": [pd.Timestamp(time_at(minute)) for _, _, minute in rows],
-            "unit": [f"u{unit}" for unit, _, _ in rows],
+            "of_unit": [f"u{unit}" for unit, _, _ in rows],
             "label": ["worn" if minute < 2 * unit + 1 else "normal" for unit, _, minute in rows],
             "condition: load": ["high" if minute % 2 else "low" for _, _, minute in rows],
         }
@@ -93,7 +94,7 @@ def test_a_paired_difference_has_a_narrower_interval(assessments: dict[str, Asse
 def test_only_groups_with_faults_and_normal_records_have_curves(
     truth: Truth, predictions: dict[str, Predictions]
 ) -> None:
-    some = truth.records[truth.records["fault"] | (truth.records["unit"] != "u3")].reset_index(drop=True)
+    some = truth.records[truth.records["fault"] | (truth.records["of_unit"] != "u3")].reset_index(drop=True)
     kept = Truth(some, resamples=100, seed=0)
     curves = group_curves(kept, Predictions(np.arange(len(some)), np.zeros(len(some), bool)))
     assert set(curves["sensor_id"]) == {f"u{unit}-{sensor}" for unit in range(3) for sensor in "ab"}
@@ -129,7 +130,7 @@ def test_the_console(result: Result) -> None:
 
 def test_the_console_tells_what_is_missing(truth: Truth, assessments: dict[str, Assessment]) -> None:
     many = {"condition: note": [f"note {i}" for i in range(240)]}
-    lonely = Truth(truth.records.assign(unit="", **many), resamples=100, seed=0)
+    lonely = Truth(truth.records.assign(of_unit="", **many), resamples=100, seed=0)
     alone = {"xfmr": assess(lonely, Predictions(NOISE, NOISE > 2))}
     fault_types = {"records": 2, "macro_f1": 0.51249, "accuracy": 0.5}
     notes = Result(lonely, alone, {}, {"fault_types": fault_types}).text().split("\n\n")[-1].splitlines()
@@ -165,7 +166,7 @@ def test_of_many_groups_the_worst_are_shown() -> None:
     rows = [(f"s{i:02}", fault, -fault if i < 10 else fault) for i in range(43) for fault in (0, 1)]
     rows += [("t", 0, 0), ("v", 0, 5)]
     table = pd.DataFrame(rows, columns=["sensor_id", "fault", "score"])
-    table = table.assign(fleet="", unit="", label=np.where(table["fault"] == 1, "worn", "normal"))
+    table = table.assign(fleet="", unit="", of_unit="", label=np.where(table["fault"] == 1, "worn", "normal"))
     table = table.assign(data_time=pd.Timestamp(time_at(0)), fault=table["fault"] == 1)
     truth = Truth(table, resamples=100, seed=0)
     score = table["score"].to_numpy()

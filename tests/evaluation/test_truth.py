@@ -14,7 +14,8 @@ from xfmr.evaluation.truth import condition_groups
 def records(n: int, **columns: object) -> pd.DataFrame:
     """Make n normal records of one sensor, one a minute, but for the columns given."""
     times = [pd.Timestamp(time_at(i)) for i in range(n)]
-    made = pd.DataFrame({"fleet": "", "sensor_id": "a", "data_time": times, "unit": "", "label": "normal"} | columns)
+    names = {"fleet": "", "unit": "", "sensor_id": "a", "of_unit": "", "label": "normal"}
+    made = pd.DataFrame({**names, "data_time": times} | columns)
     return made.assign(fault=made["label"] != "normal")
 
 
@@ -29,7 +30,7 @@ def grouped(values: list[str], fault: list[int]) -> dict[str, list[int]]:
 
 def test_all_sensors_of_a_unit_at_one_time_are_a_moment() -> None:
     times = [pd.Timestamp(time_at(minute)) for minute in (0, 0, 1, 0)]
-    moments = truth(4, sensor_id=["a", "b", "a", "c"], data_time=times, unit=["u", "u", "u", "v"]).moment
+    moments = truth(4, sensor_id=["a", "b", "a", "c"], data_time=times, of_unit=["u", "u", "u", "v"]).moment
     assert moments[0] == moments[1]
     assert len(set(moments)) == 3
 

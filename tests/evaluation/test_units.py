@@ -16,7 +16,7 @@ def units(scores: list[float], shares: list[float], *, records: int = 10) -> pd.
         for unit, (score, share) in enumerate(zip(scores, shares, strict=True))
         for i in range(records)
     ]
-    return pd.DataFrame(rows, columns=["fleet", "unit", "score", "fault"])
+    return pd.DataFrame(rows, columns=["fleet", "of_unit", "score", "fault"])
 
 
 def test_units_in_the_order_of_their_faults() -> None:
@@ -56,7 +56,7 @@ def test_unrelated_units_are_not_significant() -> None:
         (units([1, 2, 3], [0, 0, 0]), UnitCorrelation(3, undefined="all units have the same share of faults")),
         (units([1, 1, 1], [0, 0, 0.5]), UnitCorrelation(3, undefined="all units have the same score")),
         (
-            units([1, 2, 3], [0, 0.1, 0.2]).assign(unit=""),
+            units([1, 2, 3], [0, 0.1, 0.2]).assign(of_unit=""),
             UnitCorrelation(0, undefined="fewer than 3 units are named in the labels"),
         ),
     ],

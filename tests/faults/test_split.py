@@ -92,13 +92,13 @@ def test_no_signal_is_in_two_parts(rows: list[tuple[str, int, int]]) -> None:
 
 def test_held_out_ids_are_bare_numbers(run: Run) -> None:
     labels = all_labels(run)
-    ids = held_out_ids(labels, run.features)
+    ids = held_out_ids(match_records(labels, run.features))
     assert isinstance(ids, np.ndarray)
     assert ids.dtype == np.int64
     assert ids.ndim == 1
     # Two records of the test sample, one of the validation sample; the copy has an id of these.
     assert len(ids) == 3
-    relabelled = held_out_ids(labels.assign(label="worn"), run.features)
+    relabelled = held_out_ids(match_records(labels.assign(label="worn"), run.features))
     np.testing.assert_array_equal(relabelled, ids)
 
 
@@ -106,7 +106,7 @@ def test_what_is_held_out_and_what_is_trained_on_share_nothing(run: Run) -> None
     table = match_records(all_labels(run), run.features)
     training = table["record_id"][split(table) == "train"].to_numpy()
     assert len(training) == 2
-    check_disjoint(training, held_out_ids(all_labels(run), run.features))
+    check_disjoint(training, held_out_ids(table))
 
 
 def test_check_disjoint_counts_what_leaked() -> None:

@@ -21,8 +21,12 @@ from xfmr.views.inputs import NetworkInputs
 SETTINGS = FinetuneSettings(pseudo_weight=0.5)
 
 
+def at(minute: int) -> pd.Timestamp:
+    return pd.Timestamp(time_at(minute))
+
+
 def minutes_of(part: str) -> list[int]:
-    return [minute for minute in range(100) if part_of("", "", pd.Timestamp(time_at(minute))) == part]
+    return [minute for minute in range(100) if part_of("", "", at(minute)) == part]
 
 
 TRAIN, VALIDATION, TEST = minutes_of("train"), minutes_of("validation"), minutes_of("test")
@@ -31,15 +35,15 @@ TRAIN, VALIDATION, TEST = minutes_of("train"), minutes_of("validation"), minutes
 def labels_of(*rows: tuple[str, int, str, int]) -> pd.DataFrame:
     """Make what match_records gives, of sensors, minutes, labels and record ids."""
     return pd.DataFrame(
-        [("", sensor, pd.Timestamp(time_at(minute)), "", label, record) for sensor, minute, label, record in rows],
-        columns=[*KEY, "unit", "label", "record_id"],
+        [("", "", sensor, at(minute), "", label, number) for sensor, minute, label, number in rows],
+        columns=[*KEY, "of_unit", "label", "record_id"],
     )
 
 
 def scores_of(*rows: tuple[str, int, float, str, int]) -> pd.DataFrame:
     """Make scores, of sensors, minutes, scores, pseudo-labels and record ids."""
     return pd.DataFrame(
-        [("", sensor, pd.Timestamp(time_at(minute)), record, s, word) for sensor, minute, s, word, record in rows],
+        [("", "", sensor, at(minute), number, s, word) for sensor, minute, s, word, number in rows],
         columns=[*KEY, "record_id", "score", "pseudo_label"],
     )
 

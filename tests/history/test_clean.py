@@ -14,7 +14,7 @@ from xfmr.history.folds import FoldedHistory, load_folded_history
 from xfmr.history.reading import ReadGroup
 from xfmr.normal import Rows, Standardiser, level_free
 from xfmr.normal.cleaning import CLEANING_SHARE
-from xfmr.schema import IDENTITY_COLUMNS, to_numpy
+from xfmr.schema import IDENTITY_COLUMNS, KEY, to_numpy
 from xfmr.settings.stage_one import Branch
 from xfmr.views.views import View
 
@@ -33,7 +33,7 @@ def load(
 def seen(history: FoldedHistory) -> pd.DataFrame:
     """Return all records that were read, those set aside among them, by sensor and time."""
     rows = pd.concat([history.rows.frame(), history.set_aside[IDENTITY_COLUMNS]])
-    return rows.sort_values(IDENTITY_COLUMNS[:3]).reset_index(drop=True)
+    return rows.sort_values(KEY).reset_index(drop=True)
 
 
 def ids_of(run: Run, *places: tuple[str, int]) -> np.ndarray:
@@ -72,10 +72,10 @@ def test_every_living_record_is_seen_in_order_of_sensor_and_time(run: Run) -> No
     ]
     np.testing.assert_array_equal(rows["record_id"], ids_of(run, *expected))
     kept = clean.rows.frame()
-    assert kept.equals(kept.sort_values(IDENTITY_COLUMNS[:3], ignore_index=True))
+    assert kept.equals(kept.sort_values(KEY, ignore_index=True))
     assert clean.rows.ids.dtype == np.int64
     keys = [clean.rows.sensors[code] for code in clean.rows.codes]
-    assert keys == list(zip(kept["fleet"], kept["sensor_id"], strict=True))
+    assert keys == list(zip(kept["fleet"], kept["unit"], kept["sensor_id"], strict=True))
 
 
 def test_values_are_the_level_free_spectra_of_the_rows(run: Run) -> None:

@@ -9,7 +9,7 @@ from archives import SAMPLE_RATE_HZ, Run, fleet_files, line, time_at, write_arch
 from jobs.fit_detector import fit_detector
 from xfmr.detectors.bank import BankDetector
 from xfmr.faults.split import held_out_ids
-from xfmr.labels import read_labels
+from xfmr.labels import match_records, read_labels
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import Settings
 from xfmr.views.hum import HARMONIC_COLUMNS
@@ -50,11 +50,11 @@ def test_fitted_scored_and_skipped(run: Run, capsys: pytest.CaptureFixture[str])
 def test_no_held_out_record_is_in_the_bank_nor_a_copy_of_one(run: Run, tmp_path: Path) -> None:
     rows = [f"original,{time_at(minute).isoformat()},normal" for minute in range(30)]
     (tmp_path / "labels.csv").write_text("\n".join(["sensor_id,data_time,label", *rows]) + "\n")
-    struck = held_out_ids(read_labels(str(tmp_path / "labels.csv")), run.features)
+    struck = held_out_ids(match_records(read_labels([str(tmp_path / "labels.csv")]), run.features))
     assert 0 < len(struck) < 30
     fit_detector(settings_of(run))
     assert np.isin(struck, load_detector(run.features).history_ids).any(), "the test could not fail"
-    fit_detector(settings_of(run, labels=str(tmp_path / "labels.csv")))
+    fit_detector(settings_of(run, labels=[str(tmp_path / "labels.csv")]))
     bank = load_detector(run.features)
     assert not np.isin(struck, bank.history_ids).any()
     table = run.table("zerone", "log_spectrum")
@@ -81,4 +81,4 @@ def test_other_sensors_or_times_of_the_same_signals_are_learned_anew(tmp_path: P
     np.testing.assert_array_equal(before.history_ids, after.history_ids)
     assert len(run.store.folders("models")) == 2
     prefix = "site-s" if change == "sensor" else "s"
-    assert {sensor for _, sensor in after.whole.sensors} == {f"{prefix}0", f"{prefix}1"}
+    assert {sensor for _, _, sensor in after.whole.sensors} == {f"{prefix}0", f"{prefix}1"}

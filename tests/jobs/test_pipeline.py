@@ -14,7 +14,7 @@ from jobs.finetune import finetune
 from jobs.pipeline import pipeline
 from xfmr.errors import XfmrError
 from xfmr.faults.split import held_out_ids
-from xfmr.labels import read_labels
+from xfmr.labels import match_records, read_labels
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.scores.scoring import load_detector
 from xfmr.settings import DiagnoseSettings, EvaluateSettings, Settings
@@ -70,7 +70,7 @@ def modified(run: Path) -> dict[str, int]:
 def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, out = tmp_path / "run", tmp_path / "new.parquet"
     labels = str(fleets / "past/labels.csv")
-    settings = Settings(run=str(run), archive=archives(fleets / "past"), labels=labels, **QUICK)
+    settings = Settings(run=str(run), archive=archives(fleets / "past"), labels=[labels], **QUICK)
     pipeline(settings)
     assert "320 lines read = 320 records kept + 0 quarantined + 0 duplicates" in capsys.readouterr().out
     assert len(list((run / "scores").glob("fleet=*/sensor_id=*/scores.parquet"))) == 8
@@ -97,7 +97,7 @@ def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest
     assert set(diagnoses["fault_type"]) <= {"normal", *pd.read_csv(labels)["label"]}
 
     truth = str(fleets / "later/labels.csv")
-    evaluate(EvaluateSettings(run=str(run), scores=str(out), labels=truth))
+    evaluate(EvaluateSettings(run=str(run), scores=str(out), labels=[truth]))
     report = json.loads((run / "evaluation.json").read_text())
     assert set(report["detectors"]) == {"xfmr", "isolation forest", "one-class SVM", "LOF", "PCA error"}
     ours = report["detectors"]["xfmr"]
@@ -109,7 +109,8 @@ def test_from_archives_to_diagnosis(fleets: Path, tmp_path: Path, capsys: pytest
     assert report["in_history"] == 0
     assert report["fault_types"]["records"] == 48
 
-    models, held_out = Models(settings.store), held_out_ids(read_labels(labels), FeatureSet(settings.store))
+    labelled = match_records(read_labels([labels]), FeatureSet(settings.store))
+    models, held_out = Models(settings.store), held_out_ids(labelled)
     set_aside = pd.DataFrame({"record_id": held_out[:1]})
     for stage in ("pretrain", "detector"):
         models.write_set_aside(stage, models.required_key(stage), set_aside)
@@ -150,7 +151,7 @@ def test_a_branch_from_archive_to_diagnosis(branch: Branch, pair: Path, tmp_path
     run, out = str(tmp_path / "run"), str(tmp_path / "new.parquet")
     quick = {**QUICK, "branch": branch, "image_size": 32, "epochs": 1}
     archive = str(pair / "archive")
-    pipeline(Settings(run=run, archive=[archive], labels=str(pair / "labels.csv"), **quick))
+    pipeline(Settings(run=run, archive=[archive], labels=[str(pair / "labels.csv")], **quick))
     scores = pd.read_parquet(f"{run}/scores", columns=["score", "sensor_id"])
     assert len(scores) == 64
     diagnose(DiagnoseSettings(run=run, archive=[archive], out=out, **quick))
@@ -165,7 +166,7 @@ def test_real_recordings_at_loads_the_history_has_not_shown(shared_data: Path, t
     run, out = str(tmp_path / "run"), str(tmp_path / "new.parquet")
     pipeline(Settings(run=run, archive=[str(shared_data / "gearbox/archive")]))
     diagnose(DiagnoseSettings(run=run, archive=[str(shared_data / "gearbox/new")], out=out))
-    evaluate(EvaluateSettings(run=run, scores=out, labels=str(shared_data / "gearbox/labels.csv")))
+    evaluate(EvaluateSettings(run=run, scores=out, labels=[str(shared_data / "gearbox/labels.csv")]))
     judged = json.loads((tmp_path / "run/evaluation.json").read_text())["detectors"]["xfmr"]["overall"]
     assert (judged["records"], judged["faults"]) == (192, 96)
     assert judged["auc"] > 0.88

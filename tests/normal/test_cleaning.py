@@ -8,7 +8,7 @@ from xfmr.normal import MIN_HISTORY, cleaning
 from xfmr.normal.neighbours import NEIGHBOURS, mean_squared_distance, thinned
 from xfmr.normal.whitening import whitener
 
-A = ("", "a")
+A = ("", "", "a")
 
 
 def clean(values: np.ndarray, keys: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +20,7 @@ def clusters(*sizes: int, spread: float = 1.0) -> tuple[np.ndarray, list[tuple[s
     """Sensors with values of their own, each around another place."""
     random = np.random.default_rng(11)
     values = [10 * i + spread * random.standard_normal((n, 8)) for i, n in enumerate(sizes)]
-    keys = [("", f"s{i}") for i, n in enumerate(sizes) for _ in range(n)]
+    keys = [("", "", f"s{i}") for i, n in enumerate(sizes) for _ in range(n)]
     return np.concatenate(values).astype(np.float32), keys
 
 
@@ -125,7 +125,8 @@ def test_copies_and_next_to_no_history_are_all_kept(n: int) -> None:
 def test_a_sensor_that_is_faulty_throughout_does_not_stop_cleaning(n_bad: int) -> None:
     random = np.random.default_rng(0)
     good, bad = random.standard_normal((270, 8)), 100 * random.standard_normal((n_bad, 8))
-    kept, distance = clean(np.concatenate([good, bad]).astype(np.float32), [("", "g")] * 270 + [("", "b")] * n_bad)
+    sensors = [("", "", "g")] * 270 + [("", "", "b")] * n_bad
+    kept, distance = clean(np.concatenate([good, bad]).astype(np.float32), sensors)
     assert np.isfinite(distance).all()
     assert kept[:270].sum() >= 0.85 * 270
     assert kept[270:].sum() < n_bad

@@ -6,7 +6,7 @@ from identities import rows_of
 
 from xfmr.normal.daytime import DailyProfile
 
-A, B = ("", "a"), ("north", "a")
+A, B = ("", "", "a"), ("north", "", "a")
 
 
 def fortnight(sensor=A, *, days=14, minutes=45):
@@ -39,7 +39,7 @@ def test_an_evening_that_comes_daily_is_usual_at_that_hour_and_sensor():
     np.testing.assert_allclose(usual[evening], 3, atol=0.2)
     assert usual[(hours(times) > 5) & (hours(times) < 15)].max() < 0.2
     assert profile.apply(rows_of(others, times=times)).max() < 0.2
-    assert not profile.apply(rows_of([("", "unknown")] * len(times), times=times)).any()
+    assert not profile.apply(rows_of([("", "", "unknown")] * len(times), times=times)).any()
 
 
 def test_a_fault_of_some_days_or_of_some_records_is_not_usual():

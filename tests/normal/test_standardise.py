@@ -9,7 +9,7 @@ from identities import rows_of
 from xfmr.features import log_spectrum
 from xfmr.normal import CLIP, MIN_MEDIAN, Standardiser, level_free
 
-A, B = ("", "a"), ("north", "a")
+A, B = ("", "", "a"), ("north", "", "a")
 
 
 def two_sensors(n_a: int, n_b: int, *, width: int = 3) -> tuple[np.ndarray, list[tuple[str, str]]]:
@@ -58,7 +58,7 @@ def test_a_sensor_with_little_history_borrows_the_fleets(n: int, own: bool) -> N
     assert (B in fitted.sensors) == own
     as_b, as_stranger = (
         fitted.apply(values[300:], rows_of([B] * n)),
-        fitted.apply(values[300:], rows_of([("", "new")] * n)),
+        fitted.apply(values[300:], rows_of([("", "", "new")] * n)),
     )
     assert np.array_equal(as_b, as_stranger) != own
 
@@ -76,9 +76,8 @@ def test_the_fleet_is_part_of_a_sensors_name() -> None:
     values, keys = two_sensors(40, 40)
     fitted = Standardiser.fit(values, rows_of(keys))
     # The same sensor_id in a third fleet is nobody's.
-    np.testing.assert_array_equal(
-        fitted.apply(values, rows_of([("south", "a")] * 80)), fitted.apply(values, rows_of([("", "stranger")] * 80))
-    )
+    south, stranger = (rows_of([name] * 80) for name in (("south", "", "a"), ("", "", "stranger")))
+    np.testing.assert_array_equal(fitted.apply(values, south), fitted.apply(values, stranger))
 
 
 def test_values_are_clipped() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import fs
 
-from xfmr.records import Reason, Record, Reject, is_record_file, read_records
+from xfmr.records import ParseOptions, Reason, Record, Reject, is_record_file, read_records
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "../shared/data/gearbox/archive"
 GOOD = {"sensor_id": "s1", "data_time": "2024-03-01T08:00:00Z", "signal_value": "1.5,-2,3e-1"}
@@ -26,7 +26,7 @@ def line_of(**changes: object) -> bytes:
 
 def read(data: bytes | BinaryIO, name: str = "a.jsonl", length: int = 4, **options: int) -> list[Record | Reject]:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
-    return list(read_records(stream, name=name, record_length=length, **options))
+    return list(read_records(stream, name=name, options=ParseOptions(length), **options))
 
 
 def outcomes(results: list[Record | Reject]) -> list[str]:

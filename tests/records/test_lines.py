@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xfmr.records import Reason, Record, Reject, parse_line, record_id
+from xfmr.records import ParseOptions, Reason, Record, Reject, parse_line, record_id
 
 TIME = "2024-03-01T08:00:00Z"
 GOOD = {"sensor_id": "s1", "data_time": TIME, "signal_value": "1.5,-2,3e-1"}
@@ -35,7 +35,7 @@ def line_without(key: str) -> bytes:
 
 
 def parse(line: bytes, length: int = 4) -> Record | Reject:
-    return parse_line(line, line_number=7, record_length=length)
+    return parse_line(line, line_number=7, options=ParseOptions(length))
 
 
 def record(line: bytes, length: int = 4) -> Record:
@@ -112,7 +112,8 @@ def test_a_line_that_is_no_record_says_why(line: bytes, reason: Reason) -> None:
 
 def test_every_reason_is_reached_and_has_a_meaning() -> None:
     of_files = {Reason.LINE_TOO_LONG, Reason.DOCUMENT_TOO_LONG, Reason.UNREADABLE_FILE}
-    assert {reason for _, reason in REJECTED} == set(Reason) - of_files
+    of_units = {Reason.MISSING_UNIT, Reason.BAD_UNIT}
+    assert {reason for _, reason in REJECTED} == set(Reason) - of_files - of_units
     assert all(reason.meaning.endswith(".") and Reason(str(reason)) is reason for reason in Reason)
 
 
@@ -264,7 +265,7 @@ def test_numbers_are_what_float_says(tokens: list[str]) -> None:
 def test_each_record_has_a_signal_of_its_own() -> None:
     values = [{"signal_value": value} for value in ("1,x", "1,nan", "5", "6")]
     lines = [line_of(sensor_id=""), *(line_of(**value) for value in values)]
-    results = [parse_line(line, line_number=1, record_length=4) for line in lines]
+    results = [parse_line(line, line_number=1, options=ParseOptions(4)) for line in lines]
     kept = [result for result in results if isinstance(result, Record)]
     assert [result.signal.tolist() for result in kept] == [[5, 0, 0, 0], [6, 0, 0, 0]]
     assert not np.shares_memory(kept[0].signal, kept[1].signal)

@@ -27,10 +27,9 @@ FIRST = {("", "a/1.jsonl", 1), ("", "a/1.jsonl", 3), ("", "b/10.jsonl", 1), ("",
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    # The copies' signals differ: a record is named by its sensor and time.
     files = {
-        name: [line(sensor, minute, 1 + 10 * i + j) for j, (sensor, minute) in enumerate(records)]
-        for i, (name, records) in enumerate(COPIED.items())
+        name: [line(sensor, minute, int(sensor[1:]) * 10 + minute) for sensor, minute in records]
+        for name, records in COPIED.items()
     }
     return write_archive(tmp_path / "archive", files)
 
@@ -99,7 +98,7 @@ def test_appended_files_join_and_the_old_ones_stay(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {"": archive})
     run.featurize()
     old = set(run.features.groups)
-    write_archive(archive, {"new.jsonl": [line("s1", 9, 99), line("s1", 0, 98)]})
+    write_archive(archive, {"new.jsonl": [line("s1", 9, 99), line("s1", 0, 1)]})
     assert run.featurize() == Counts(lines=8, kept=7, quarantined=0, duplicates=1)
     assert old < set(run.features.groups)
 
@@ -108,7 +107,7 @@ def test_an_appended_file_may_precede_what_stands_in_an_old_group(tmp_path: Path
     archive = write_archive(tmp_path / "archive", {"a.jsonl": [line("s", 0, 1)], "c.jsonl": [line("s", 1, 2)]})
     run = Run(tmp_path / "run", {"": archive}, group_bytes=10**9)
     run.featurize()
-    write_archive(archive, {"b.jsonl": [line("s", 1, 3)]})
+    write_archive(archive, {"b.jsonl": [line("s", 1, 2)]})
     assert run.featurize() == Counts(lines=3, kept=2, quarantined=0, duplicates=1)
     assert run.kept() == {("", "a.jsonl", 1), ("", "b.jsonl", 1)}
 
@@ -131,7 +130,7 @@ def test_readers_get_the_columns_they_ask_for(tmp_path: Path) -> None:
     run.featurize()
     features = FeatureSet(run.store)
     assert features.groups == sorted(features.groups)
-    names = ["fleet", "sensor_id", "data_time", "record_id"]
+    names = ["fleet", "unit", "sensor_id", "data_time", "record_id"]
     assert features.read(features.groups[0]).column_names == names
     tables = list(features.tables(["log_spectrum", "flat"]))
     assert len(tables) == 2

@@ -8,7 +8,7 @@ import pytest
 from archives import N_VALUES, RECORDING, SAMPLE_RATE_HZ, Run, line, time_at, values_of, write_archive
 
 from xfmr import features
-from xfmr.archive import ArchiveFile
+from xfmr.archive.units import Source
 from xfmr.records import Record
 from xfmr.rows.features import VALUE_COLUMNS, FeatureRows, features_schema
 from xfmr.rows.writer import BATCH_RECORDS, Batch
@@ -16,8 +16,7 @@ from xfmr.schema import to_numpy
 
 
 def batch_of(*records: Record) -> Batch:
-    file = ArchiveFile("", "a", 1, 1)
-    return Batch.of([(file, record) for record in records])
+    return Batch.of([(Source("", "", "a"), record) for record in records])
 
 
 def test_value_columns_are_those_of_the_features(tmp_path: Path) -> None:
@@ -69,7 +68,7 @@ def test_records_of_any_length(tmp_path: Path, record_length: int) -> None:
 
 
 def test_only_the_columns_asked_for_are_computed() -> None:
-    record = Record("s", time_at(0), np.ones(8192, np.float32), 8192, 1)
+    record = Record("", "s", time_at(0), np.ones(8192, np.float32), 8192, 1)
     make_rows = FeatureRows(RECORDING, columns=["log_spectrum"])
     (rows,) = make_rows.tables([batch_of(record)])
     assert rows.schema == make_rows.schema
@@ -84,6 +83,6 @@ def test_flat_regards_only_values_that_were_there(n: int) -> None:
     signal[:n] = 0.5
     alive = signal.copy()
     alive[0] = 0.25
-    batch = batch_of(*(Record("s", time_at(0), x, n, 1) for x in (signal, alive)))
+    batch = batch_of(*(Record("", "s", time_at(0), x, n, 1) for x in (signal, alive)))
     (rows,) = FeatureRows(RECORDING, columns=[]).tables([batch])
     assert rows["flat"].to_pylist() == [True, n == 1]

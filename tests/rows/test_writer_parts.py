@@ -24,9 +24,9 @@ def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """One long file with damage, blank lines, duplicates within it and of a short file, and a line over parts."""
-    lines = [line("s1", minute % 50, 1 + minute % 7) for minute in range(N_LINES)]
+    lines = [line("s1", minute % 50, 1 + minute % 50 % 7) for minute in range(N_LINES)]
     lines[7:7] = [b"{", b"", b"  ", b"{" + b" " * 12_000 + b"}"]
-    return write_archive(tmp_path / "archive", {"long.jsonl": lines, "short.jsonl": [line("s1", 3, 1), b"["]})
+    return write_archive(tmp_path / "archive", {"long.jsonl": lines, "short.jsonl": [line("s1", 3, 4), b"["]})
 
 
 def content(run: Run) -> tuple[list[dict[str, Any]], list[tuple[str, int, str]]]:

@@ -10,6 +10,7 @@ from archives import Run, fleet_files, line, write_archive
 from fitted import detector, inputs_of, publish_detector, scores_of
 
 from xfmr.errors import XfmrError
+from xfmr.schema import IDENTITY_COLUMNS
 from xfmr.scores.parts import GroupScorer, ScoreParts
 from xfmr.storage import Store
 from xfmr.storage.models import Models
@@ -36,7 +37,7 @@ def test_the_groups_of_a_run_are_scored_by_its_detector(run: Run) -> None:
     parts = score(run)
     assert len(parts.names) == 3
     found = parts.of_shards(0, 2**16)
-    assert found.column_names == ["fleet", "sensor_id", "data_time", "record_id", "score"]
+    assert found.column_names == [*IDENTITY_COLUMNS, "score"]
     expected = run.table("log_spectrum").sort_by([("sensor_id", "ascending"), ("data_time", "ascending")])
     assert found["record_id"].equals(expected["record_id"])
     made = detector(inputs_of(run))
@@ -90,9 +91,12 @@ def test_a_damaged_part_is_named(run: Run) -> None:
 def test_shards_of_a_range_come_from_few_row_groups(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     parts = ScoreParts(store, "d0", ("a",))
-    parts.write("a", scores_of([("", f"s{i}") for i in range(2000)], n_times=1))
+    parts.write("a", scores_of([("", "", f"s{i}") for i in range(2000)], n_times=1))
     with store.filesystem.open_input_file(store.path(parts.file("a"))) as file:
         groups = pa.parquet.ParquetFile(file).metadata
-        limits = [groups.row_group(i).column(5).statistics for i in range(groups.num_row_groups)]
+        limits = [
+            groups.row_group(i).column(groups.schema.names.index("shard")).statistics
+            for i in range(groups.num_row_groups)
+        ]
     assert len(limits) == 4
     assert all(one.max <= other.min for one, other in pairwise(limits))

@@ -9,7 +9,7 @@ import pytest
 from archives import RECORDING
 from fitted import SENSORS, publish_scores, scores_of
 
-from xfmr.schema import SCORES
+from xfmr.schema import IDENTITY_COLUMNS, KEY, SCORES
 from xfmr.scores.parts import ScoreParts
 from xfmr.scores.ranges import ScoreRanges, SensorWriter, n_ranges
 from xfmr.scores.sets import read_scores
@@ -24,16 +24,16 @@ def test_every_row_arrives_once_whatever_the_cut(tmp_path: Path, n: int) -> None
     Models(store).publish("detector", "d0", b"", {}, recording=RECORDING)
     scores = scores_of(SENSORS, n_times=4)
     publish_scores(store, scores, n_ranges=n)
-    found = read_scores(store).sort_values(["fleet", "sensor_id", "data_time"], ignore_index=True)
-    expected = scores.to_pandas().sort_values(["fleet", "sensor_id", "data_time"], ignore_index=True)
-    columns = ["fleet", "sensor_id", "data_time", "record_id", "score"]
+    found = read_scores(store).sort_values(KEY, ignore_index=True)
+    expected = scores.to_pandas().sort_values(KEY, ignore_index=True)
+    columns = [*IDENTITY_COLUMNS, "score"]
     pd.testing.assert_frame_equal(found[columns], expected[columns], check_dtype=False)
 
 
 def test_the_same_sensor_name_in_two_fleets_has_two_files(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "run"))
     Models(store).publish("detector", "d0", b"", {}, recording=RECORDING)
-    made = publish_scores(store, scores_of([("north", "s1"), ("south", "s1")]), n_ranges=2)
+    made = publish_scores(store, scores_of([("north", "", "s1"), ("south", "", "s1")]), n_ranges=2)
     assert made.n_sensors == 2
     south = pd.read_parquet(tmp_path / "run/scores/fleet=south/sensor_id=s1/scores.parquet")
     assert south["record_id"].tolist() == [100, 101, 102]
@@ -61,7 +61,7 @@ def week(sensor: str, extra: np.ndarray) -> pa.Table:
     times = pd.date_range("2024-06-03", periods=len(extra), freq="h", tz="UTC")
     scores = extra + 0.1 * np.random.default_rng(0).standard_normal(len(extra))
     rows = pd.DataFrame({"data_time": times, "record_id": np.arange(len(extra)), "score": scores})
-    rows = rows.assign(fleet="", sensor_id=sensor, pseudo_label="normal")
+    rows = rows.assign(fleet="", unit="", sensor_id=sensor, pseudo_label="normal")
     return pa.Table.from_pandas(rows, schema=SCORES, preserve_index=False)
 
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xfmr.errors import XfmrError
+from xfmr.normal import SensorKey
 from xfmr.records.fields import sensor_id_of
 from xfmr.records.record import UnusableError
 from xfmr.schema import SCORES
@@ -34,7 +35,7 @@ from xfmr.scores.thresholds import Thresholds
 from xfmr.storage import Store
 from xfmr.storage.models import Models
 
-OLD, NEW = [("", "s1"), ("", "s2")], [("", "s2"), ("", "s3"), ("", "s4")]
+OLD, NEW = [("", "", "s1"), ("", "", "s2")], [("", "", "s2"), ("", "", "s3"), ("", "", "s4")]
 NAMES = ("scores", "thresholds.json", "review", "score_distribution.png")
 
 
@@ -94,40 +95,46 @@ def test_the_name_of_a_folder_is_one_plain_part(sensor: str, fleet: str) -> None
         sensor_id_of({"sensor_id": fleet or "none"})
     except UnusableError:
         return
-    parts = sensor_file(fleet, sensor).split("/")
-    assert len(parts) == (4 if fleet else 3)
+    parts = sensor_file(sensor, unit=fleet, fleet=fleet).split("/")
+    assert len(parts) == (5 if fleet else 3)
     assert parts[-2].startswith("sensor_id=")
     assert not any("\\" in part or ":" in part for part in parts)
 
 
 def test_the_names_that_people_see_are_pinned() -> None:
-    assert sensor_file("", "tr01-s1") == "scores/sensor_id=tr01-s1/scores.parquet"
-    assert sensor_file("", "../../etc") == "scores/sensor_id=..%2F..%2Fetc/scores.parquet"
-    assert sensor_file("北", "变压器 一") == "scores/fleet=北/sensor_id=变压器%20一/scores.parquet"
+    assert sensor_file("tr01-s1") == "scores/sensor_id=tr01-s1/scores.parquet"
+    assert sensor_file("../../etc") == "scores/sensor_id=..%2F..%2Fetc/scores.parquet"
+    assert sensor_file("1", unit="114") == "scores/unit=114/sensor_id=1/scores.parquet"
+    assert sensor_file("变压器 一", fleet="北") == "scores/fleet=北/sensor_id=变压器%20一/scores.parquet"
 
 
 def test_a_sensors_file_is_in_order_of_time(local: Store) -> None:
-    publish_scores(local, scores_of([("", "s1")]))
+    publish_scores(local, scores_of([("", "", "s1")]))
     table = local.read_table("scores/sensor_id=s1/scores.parquet")
     assert table["score"].to_pylist() == [0.0, 0.125, 0.25]
     assert table.schema.field("data_time").type == SCORES.field("data_time").type
 
 
-@pytest.mark.parametrize("sensors", [[("", "tr1"), ("", "a/b")], [("n", "tr1"), ("s", "tr1")], [("", "007")]])
-def test_pandas_reads_a_sensor_and_the_whole_folder(local: Store, sensors: list[tuple[str, str]]) -> None:
+@pytest.mark.parametrize(
+    "sensors", [[("", "", "tr1"), ("", "", "a/b")], [("n", "", "tr1"), ("s", "", "tr1")], [("", "", "007")]]
+)
+def test_pandas_reads_a_sensor_and_the_whole_folder(local: Store, sensors: list[SensorKey]) -> None:
     publish_scores(local, scores_of(sensors))
-    one = pd.read_parquet(local.path(sensor_file(*sensors[0])))
+    fleet, unit, sensor = sensors[0]
+    one = pd.read_parquet(local.path(sensor_file(sensor, unit=unit, fleet=fleet)))
     assert one["score"].tolist() == [0.0, 0.125, 0.25]
     whole = pd.read_parquet(local.path("scores"), partitioning=PARTITIONING)
-    assert set(whole["sensor_id"]) == {sensor for _, sensor in sensors}
-    filters = [("sensor_id", "==", sensors[0][1]), *([("fleet", "==", sensors[0][0])] if sensors[0][0] else [])]
+    assert set(whole["sensor_id"]) == {key[-1] for key in sensors}
+    named = {"fleet": fleet, "unit": unit, "sensor_id": sensor}
+    filters = [(column, "==", name) for column, name in named.items() if name]
     assert len(pd.read_parquet(local.path("scores"), partitioning=PARTITIONING, filters=filters)) == 3
 
 
 def test_a_sensor_is_read_from_its_file(run: Store) -> None:
     publish_scores(run, scores_of(SENSORS))
-    for i, (fleet, sensor) in enumerate(SENSORS):
-        assert read_sensor(run, sensor, fleet)["record_id"].tolist() == [100 * i, 100 * i + 1, 100 * i + 2]
+    for i, (fleet, unit, sensor) in enumerate(SENSORS):
+        ids = read_sensor(run, sensor, unit=unit, fleet=fleet)["record_id"].to_numpy()
+        assert (ids - 100 * i).tolist() == [0, 1, 2]
     with pytest.raises(XfmrError, match=r"^cannot read [^\n]*/sensor_id=absent/scores\.parquet: "):
         read_sensor(run, "absent")
 
@@ -142,8 +149,8 @@ def test_the_known_names_lead_to_the_set_in_use(local: Store) -> None:
 
 
 def test_a_new_set_replaces_the_old_one(run: Store) -> None:
-    publish_scores(run, scores_of([("", "s1"), ("", "s2"), ("n", "s1")]), key="a")
-    made = publish_scores(run, scores_of([("", "s2")], n_times=1), key="b")
+    publish_scores(run, scores_of([("", "", "s1"), ("", "", "s2"), ("n", "", "s1")]), key="a")
+    made = publish_scores(run, scores_of([("", "", "s2")], n_times=1), key="b")
     assert made.remove_others() == []
     assert run.folders("score_sets") == ["b"]
     assert contents(run) == ({"s2"}, 2.0, 1)
@@ -205,11 +212,13 @@ def test_killed_at_each_step_all_is_old_or_all_is_new(
 def test_a_reader_never_sees_two_sets(local: Store) -> None:
     """Ten sensors, whose scores and upper threshold are all of one set, switched as often as can be."""
     ended, found = threading.Event(), []
-    sensors = [("", f"s{i}") for i in range(10)]
+    sensors = [("", "", f"s{i}") for i in range(10)]
 
     def publish(number: int) -> None:
         scores = scores_of(sensors, n_times=1)
-        same = scores.set_column(4, SCORES.field("score"), pa.array([float(number)] * 10, pa.float32()))
+        same = scores.set_column(
+            SCORES.get_field_index("score"), SCORES.field("score"), pa.array([float(number)] * 10, pa.float32())
+        )
         limits = Thresholds(-1, number, "mad")
         publish_scores(local, same, key=f"k{number}", thresholds=limits).remove_others()
 

@@ -250,7 +250,7 @@ def test_settings_of_one_job_do_not_hinder_the_next(here: Path) -> None:
 
 
 def test_labels_become_absolute(here: Path) -> None:
-    assert read("--labels", "labels.csv").labels == str(here / "labels.csv")
+    assert read("--labels", "labels.csv").labels == [str(here / "labels.csv")]
 
 
 @pytest.mark.parametrize("flag", ["--sample-rate-hz", "--pretrain.learning-rate"])

@@ -35,14 +35,14 @@ def run(tmp_path: Path) -> Run:
 def test_sensors_are_told_apart_by_fleet_and_name(run: Run) -> None:
     rows = Rows.of(run.table())
     assert len(rows) == 34
-    assert set(rows.sensors) == {("north", "变压器=1"), ("south", "变压器=1"), ("south", "x")}
+    assert set(rows.sensors) == {("north", "", "变压器=1"), ("south", "", "变压器=1"), ("south", "", "x")}
 
 
 def test_each_sensor_is_measured_by_its_own_history_or_the_fleets(run: Run) -> None:
     inputs, table = inputs_of(run), run.table("log_spectrum")
     standardiser = inputs.scalers["vector"]
     assert isinstance(standardiser, Standardiser)
-    assert standardiser.sensors == (("north", "变压器=1"),)
+    assert standardiser.sensors == (("north", "", "变压器=1"),)
     values = spectra(table)
     own = np.array(table["fleet"]) == "north"
     standardised = inputs(table)
@@ -105,7 +105,7 @@ def test_a_log_image_is_measured_row_by_row_in_sigmas_of_its_sensor() -> None:
     view, random = View("image", 32, "log"), np.random.default_rng(0)
     signals = random.standard_normal((14, RECORD_LENGTH)).astype(np.float32)
     signals[:12] = signals[:12].cumsum(axis=1)  # the first sensor hums, the second hisses
-    own = rows_of([("", "s1")] * 12 + [("", "s2")] * 2)
+    own = rows_of([("", "", "s1")] * 12 + [("", "", "s2")] * 2)
     read = view.read(pa.table({"signal": fixed_size_column(signals)}))
     inputs = NetworkInputs.fit(view, read, own)
     scaled = inputs.scale(read, own).astype(float)

@@ -12,18 +12,21 @@ import pyarrow as pa
 
 from xfmr.archive.listing import ArchiveFile
 from xfmr.archive.plan import Group
+from xfmr.archive.units import NO_UNITS, Source, UnitFrom
 from xfmr.errors import XfmrError
-from xfmr.records import START_CHARACTERS, LineRange, Reason, Record, Reject, read_records
+from xfmr.records import START_CHARACTERS, LineRange, ParseOptions, Reason, Record, Reject, read_records
 from xfmr.schema import RECORD_LENGTH
 from xfmr.storage import Store
 
 _FILES_AHEAD = 8
 _SHORT_BYTES = 4 * 2**20
 
-Line = tuple[ArchiveFile, Record | Reject]
+Line = tuple[Source, Record | Reject]
 
 
-def read_group(group: Group, archives: Mapping[str, str], record_length: int = RECORD_LENGTH) -> Iterator[Line]:
+def read_group(
+    group: Group, archives: Mapping[str, str], record_length: int = RECORD_LENGTH, unit_from: UnitFrom = NO_UNITS
+) -> Iterator[Line]:
     """Read a group's files, or its part of a file, in order; yield each line as a record or a reject.
 
     A file that is missing or unreadable for lack of permission gives one reject, at line 0. Any other failure of the
@@ -33,17 +36,20 @@ def read_group(group: Group, archives: Mapping[str, str], record_length: int = R
         group: The group.
         archives: URI of each fleet's archive.
         record_length: Samples to which signals are zero-padded or cut.
+        unit_from: Place of a record's unit.
 
     Raises:
         XfmrError: If the storage fails.
     """
+    options = ParseOptions(record_length, unit_from.field)
     for file, opened in _opened_ahead(group, archives):
+        source = unit_from.source(file)
         try:
             with opened.result() as stream:
-                for item in read_records(stream, name=file.path, part=group.part, record_length=record_length):
-                    yield file, item
+                for item in read_records(stream, name=file.path, part=group.part, options=options):
+                    yield source, item
         except (FileNotFoundError, PermissionError) as error:
-            yield file, Reject(Reason.UNREADABLE_FILE, 0, str(error)[:START_CHARACTERS])
+            yield source, Reject(Reason.UNREADABLE_FILE, 0, str(error)[:START_CHARACTERS])
         except OSError as error:
             raise _unreadable(Store(archives[file.fleet]), file, error) from error
 

@@ -107,7 +107,7 @@ class Baselines:
 
         Args:
             run: Run that holds the records' features, either its own or those that diagnose kept in it.
-            records: Columns ``fleet``, ``sensor_id``, ``data_time`` and ``record_id``.
+            records: Columns :data:`xfmr.schema.IDENTITY`.
 
         Returns:
             Predictions by detector, in the order of the records; empty if the features of any record are missing.

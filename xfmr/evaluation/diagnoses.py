@@ -10,7 +10,8 @@ from sklearn.metrics import f1_score
 
 from xfmr.errors import XfmrError
 from xfmr.evaluation.quality import Predictions
-from xfmr.schema import DIAGNOSES, KEY, NORMAL, SENSOR_COLUMNS, PseudoLabel, RecordIds
+from xfmr.labels import label_records
+from xfmr.schema import DIAGNOSES, NORMAL, SENSOR_COLUMNS, PseudoLabel, RecordIds
 from xfmr.storage import Store
 
 
@@ -43,7 +44,7 @@ def read_diagnoses(uri: str) -> pd.DataFrame:
                 f"{uri}: {unusable.sum()} rows without a usable {name}; give a file that jobs.diagnose wrote"
             )
     frame = frame.assign(data_time=times.astype("datetime64[us, UTC]"), score=scores, record_id=ids)
-    frame = frame if "fleet" in frame else frame.assign(fleet="")
+    frame = frame.assign(**{name: "" for name in SENSOR_COLUMNS if name not in frame})
     frame = frame.assign(**{name: frame[name].fillna("").astype(str) for name in SENSOR_COLUMNS})
     return frame[[name for name in DIAGNOSES.names if name in frame]]
 
@@ -61,9 +62,9 @@ def join_labels(scores: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     Raises:
         XfmrError: If no scored record is labelled.
     """
-    records = scores.merge(labels, on=KEY, how="inner")
+    records = label_records(labels, scores)
     if records.empty:
-        raise XfmrError("no scored record is labelled: compare sensor_id and data_time of --labels and the scores")
+        raise XfmrError("no scored record is labelled: compare unit, sensor_id and data_time of labels and scores")
     return records.assign(fault=records["label"] != NORMAL)
 
 

@@ -28,8 +28,8 @@ class Truth:
     """The labelled records, with their groups and the bootstrap's draws.
 
     Args:
-        records: One row per record, at least one. Columns ``fleet``, ``sensor_id``, ``data_time``, ``unit``,
-            ``label`` and ``fault``, and one per condition, named :data:`xfmr.labels.CONDITION` plus its name.
+        records: One row per record, at least one. Columns :data:`xfmr.schema.KEY`, ``of_unit``, ``label`` and
+            ``fault``, and one per condition, named :data:`xfmr.labels.CONDITION` plus its name.
         resamples: Number of bootstrap resamples.
         seed: Seed of the draws.
     """
@@ -47,9 +47,9 @@ class Truth:
     def moment(self) -> Rows:
         """Moment of each record, counted from 0, shape (n,).
 
-        A moment is all sensors of a unit at one time; if the labels name no unit, all sensors of a fleet.
+        A moment is all sensors of a unit at one time; if neither run nor labels name units, all sensors of a fleet.
         """
-        moments = self.records.groupby(["fleet", "unit", "data_time"]).ngroup()
+        moments = self.records.groupby(["fleet", "of_unit", "data_time"]).ngroup()
         return moments.to_numpy().astype(np.int64, copy=False)
 
     @cached_property
@@ -80,9 +80,8 @@ class Truth:
         return quality_of(self.fault[rows], predictions.take(rows), self.moment[rows], self.draws)
 
     def _sensors(self) -> dict[str, Rows]:
-        fleet, sensor = (self.records[name].to_numpy(str) for name in SENSOR_COLUMNS)
-        names = np.where(fleet == "", sensor, np.strings.add(np.strings.add(fleet, "/"), sensor))
-        return _rows_by_text(names)
+        sensors = self.records[SENSOR_COLUMNS].itertuples(index=False)
+        return _rows_by_text(np.array(["/".join(filter(None, names)) for names in sensors]))
 
     def _conditions(self) -> dict[str, pd.Series[str]]:
         hours = self.records["data_time"].dt.strftime("%H:00")

@@ -38,11 +38,12 @@ def unit_correlation(records: pd.DataFrame, *, seed: int) -> UnitCorrelation:
     The usual p-value, from Student's t, does not hold for the dozen units that are typical here.
 
     Args:
-        records: One row per record: ``fleet``, ``unit``, ``score`` and ``fault``. Records without a unit are ignored.
+        records: One row per record: ``fleet``, ``of_unit``, ``score`` and ``fault``. Records without a
+            unit are ignored.
         seed: Seed of the permutations.
     """
-    named = records[records["unit"] != ""]
-    means = named.groupby(["fleet", "unit"])[["score", "fault"]].mean()
+    named = records[records["of_unit"] != ""]
+    means = named.groupby(["fleet", "of_unit"])[["score", "fault"]].mean()
     if len(means) < MIN_UNITS:
         return UnitCorrelation(len(means), undefined=f"fewer than {MIN_UNITS} units are named in the labels")
     for name, description in (("fault", "the same share of faults"), ("score", "the same score")):

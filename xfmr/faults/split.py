@@ -15,8 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xfmr.errors import XfmrError
-from xfmr.labels import match_records
-from xfmr.rows.feature_set import FeatureSet
 from xfmr.schema import RecordIds
 
 Part = Literal["train", "validation", "test"]
@@ -41,9 +39,9 @@ def split(labelled: pd.DataFrame) -> pd.Series[str]:
     A record is held out too if a copy of its signal is, from another sensor or time.
 
     Args:
-        labelled: Result of :func:`match_records`.
+        labelled: Result of :func:`xfmr.labels.match_records`.
     """
-    moments = zip(labelled["fleet"], labelled["unit"], labelled["data_time"], strict=True)
+    moments = zip(labelled["fleet"], labelled["of_unit"], labelled["data_time"], strict=True)
     parts = pd.Series([part_of(*moment) for moment in moments], labelled.index, dtype=str)
     for held_out in ("validation", "test"):
         copies = labelled["record_id"].isin(labelled["record_id"][parts == held_out])
@@ -51,12 +49,14 @@ def split(labelled: pd.DataFrame) -> pd.Series[str]:
     return parts
 
 
-def held_out_ids(labels: pd.DataFrame, features: FeatureSet) -> RecordIds:
+def held_out_ids(labelled: pd.DataFrame) -> RecordIds:
     """Return the ids of the records held out for validation and test, without their labels.
 
     These ids are all that stage one gets from a labels file.
+
+    Args:
+        labelled: Result of :func:`xfmr.labels.match_records`.
     """
-    labelled = match_records(labels, features)
     ids: RecordIds = np.unique(labelled["record_id"][split(labelled) != "train"].to_numpy(dtype=np.int64))
     return ids
 
@@ -65,7 +65,7 @@ def without_contradictions(labelled: pd.DataFrame) -> pd.DataFrame:
     """Leave out the records whose signal has another label in another place: another sensor or time.
 
     Args:
-        labelled: Result of :func:`match_records`.
+        labelled: Result of :func:`xfmr.labels.match_records`.
     """
     kinds = labelled.groupby("record_id")["label"].transform("nunique")
     return labelled[kinds == 1].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Reading a history: the values of the chosen records of a run, in order of sensor and time."""
+"""Reading a history: the values of the chosen records of a run, in a fixed order."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from xfmr.schema import IDENTITY_COLUMNS, SENSOR_COLUMNS, RecordIds, fixed_size_
 ReadGroup = Callable[[str], pa.Table]
 EachGroup = Callable[[ReadGroup, Sequence[str]], Iterable[pa.Table]]
 """Reads each group of a run, one after another as :class:`map` does or on a cluster, and yields them in any order."""
+
+# Not by unit: names of units may hold words such as a label, and the order of a history decides which records a
+# network sees together.
+_ORDER = [name for name in IDENTITY_COLUMNS if name != "unit"]
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,14 @@ def read_history(reader: GroupReader, each: EachGroup) -> tuple[NDArray[Any], Ro
     """Read the chosen records of all groups.
 
     Returns:
-        Values, shape (n, ...), and their rows, in order of sensor and time whatever the grouping of the archive.
+        Values, shape (n, ...), and their rows, in an order that depends neither on the grouping of the archive nor
+        on the names of units.
     """
     values, identities = [], []
     for table in each(reader, reader.features.groups):
         values.append(reader.values(table))
         identities.append(table.select(IDENTITY_COLUMNS).to_pandas())
-    ordered = pd.concat(identities, ignore_index=True).sort_values(IDENTITY_COLUMNS)
+    ordered = pd.concat(identities, ignore_index=True).sort_values(_ORDER)
     return np.concatenate(values)[ordered.index], Rows.of(ordered)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from xfmr.schema import IDENTITY_COLUMNS, SENSOR_COLUMNS, RecordIds
 
-SensorKey = tuple[str, str]
-"""Fleet and sensor id."""
+SensorKey = tuple[str, str, str]
+"""Fleet, unit and sensor id."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,13 @@ class Rows:
         return pd.DataFrame(dict(zip(IDENTITY_COLUMNS, columns, strict=True)))
 
 
-def as_sensors(pairs: Iterable[Sequence[str]]) -> tuple[SensorKey, ...]:
-    """Return sensors as tuples, from the lists that a model's header holds."""
-    return tuple((str(fleet), str(sensor)) for fleet, sensor in pairs)
+def as_sensors(keys: Iterable[Sequence[str]]) -> tuple[SensorKey, ...]:
+    """Return sensors as tuples, from the lists that a model's header holds.
+
+    Raises:
+        KeyError: If one has no unit, as in models of an earlier version.
+    """
+    sensors = [tuple(map(str, key)) for key in keys]
+    if any(len(sensor) != len(SENSOR_COLUMNS) for sensor in sensors):
+        raise KeyError("unit")
+    return tuple((fleet, unit, sensor_id) for fleet, unit, sensor_id in sensors)

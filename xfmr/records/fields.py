@@ -41,14 +41,28 @@ _EPOCH_TIME = re.compile(r"(?:\d{10}|\d{13})(?:\.\d+)?", re.ASCII)
 
 def sensor_id_of(fields: Mapping[str, object]) -> str:
     """Return the sensor's id as written, an integer as text."""
-    if SENSOR_KEY not in fields:
-        raise UnusableError(Reason.MISSING_SENSOR_ID)
-    value = fields[SENSOR_KEY]
+    return _identity_of(fields, SENSOR_KEY, Reason.MISSING_SENSOR_ID, Reason.BAD_SENSOR_ID)
+
+
+def unit_of(fields: Mapping[str, object], field: str) -> str:
+    """Return the unit as written in a field, an integer as text."""
+    return _identity_of(fields, field, Reason.MISSING_UNIT, Reason.BAD_UNIT)
+
+
+def is_identity(text: str) -> bool:
+    """Return True if a text can name a unit or a sensor: printable, not blank, and short enough for a path."""
+    if not text.strip() or _BAD_IN_ID.search(text):
+        return False
+    return len(path_segment(text).encode()) <= MAX_SENSOR_ID_BYTES
+
+
+def _identity_of(fields: Mapping[str, object], key: str, missing: Reason, bad: Reason) -> str:
+    if key not in fields:
+        raise UnusableError(missing)
+    value = fields[key]
     text = str(value) if type(value) is int else value
-    if not isinstance(text, str) or not text.strip() or _BAD_IN_ID.search(text):
-        raise UnusableError(Reason.BAD_SENSOR_ID)
-    if len(path_segment(text).encode()) > MAX_SENSOR_ID_BYTES:
-        raise UnusableError(Reason.BAD_SENSOR_ID)
+    if not isinstance(text, str) or not is_identity(text):
+        raise UnusableError(bad)
     return text
 
 

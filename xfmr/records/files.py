@@ -13,10 +13,10 @@ from xfmr.records.fields import KEYS, SIGNAL_KEY
 from xfmr.records.formats import UNPACK_ERRORS, Unpack, format_of
 from xfmr.records.lines import decode_json, parse_element, parse_line, start_of
 from xfmr.records.ranges import LineRange
-from xfmr.records.record import Reason, Record, Reject, UnusableError
-from xfmr.schema import RECORD_LENGTH
+from xfmr.records.record import ParseOptions, Reason, Record, Reject, UnusableError
 
 MAX_LINE_BYTES = 64 * 2**20
+_DEFAULT = ParseOptions()
 # A document is in memory both as text and as decoded records; of a file of lines only one line is.
 MAX_DOCUMENT_BYTES = 256 * 2**20
 
@@ -29,7 +29,7 @@ def read_records(
     *,
     name: str,
     part: LineRange | None = None,
-    record_length: int = RECORD_LENGTH,
+    options: ParseOptions = _DEFAULT,
     max_line_bytes: int = MAX_LINE_BYTES,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
 ) -> Iterator[Record | Reject]:
@@ -43,7 +43,7 @@ def read_records(
         stream: Open for reading, still compressed if the file is; it is left open.
         name: The file's name, whose ending is its :class:`~xfmr.records.formats.Format`.
         part: The lines to read of a file that can be cut; ``stream`` must then be seekable.
-        record_length: Samples to which signals are zero-padded or cut.
+        options: How the records are to be read.
         max_line_bytes: Longest line, its line end included; no more is held in memory.
         max_document_bytes: Longest JSON document, uncompressed.
 
@@ -55,9 +55,9 @@ def read_records(
         stream.seek(part.begin)
     with _opened(stream, form.unpack) as source:
         if form.lines:
-            yield from _read_lines(source, record_length, max_line_bytes, part)
+            yield from _read_lines(source, options, max_line_bytes, part)
         else:
-            yield from _read_document(source, record_length, max_document_bytes)
+            yield from _read_document(source, options, max_document_bytes)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def _opened(stream: BinaryIO, unpack: Unpack | None) -> Iterator[BinaryIO]:
 
 
 def _read_lines(
-    source: BinaryIO, record_length: int, max_line_bytes: int, part: LineRange | None
+    source: BinaryIO, options: ParseOptions, max_line_bytes: int, part: LineRange | None
 ) -> Iterator[Record | Reject]:
     number, at, stop = (part.lines_before or 0, part.begin, part.stop) if part else (0, 0, sys.maxsize)
     if part and part.start:  # the line of the byte before started in an earlier part
@@ -89,7 +89,7 @@ def _read_lines(
                 yield Reject(Reason.LINE_TOO_LONG, number, start_of(line))
                 at = at if line.endswith(b"\n") else _skip_rest(source, at, stop)
             elif not _is_blank(line):
-                yield parse_line(line, line_number=number, record_length=record_length)
+                yield parse_line(line, line_number=number, options=options)
     except UNPACK_ERRORS:
         yield Reject(Reason.UNREADABLE_FILE, number + 1, "")
 
@@ -108,7 +108,7 @@ def _is_blank(line: bytes) -> bool:
     return not bare or bare.isspace()
 
 
-def _read_document(source: BinaryIO, record_length: int, max_bytes: int) -> Iterator[Record | Reject]:
+def _read_document(source: BinaryIO, options: ParseOptions, max_bytes: int) -> Iterator[Record | Reject]:
     text = b""
     try:
         text = source.read(max_bytes + 1)
@@ -122,7 +122,7 @@ def _read_document(source: BinaryIO, record_length: int, max_bytes: int) -> Iter
     else:
         del text  # as large as the decoded records
         for position, element in enumerate(elements, start=1):
-            yield parse_element(element, position=position, record_length=record_length)
+            yield parse_element(element, position=position, options=options)
 
 
 def _elements(document: object) -> list[object]:

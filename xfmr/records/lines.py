@@ -3,56 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 
-from xfmr.records.fields import KEYS, SIGNAL_KEY, data_time_of, sensor_id_of, signal_of
+from xfmr.records.fields import KEYS, SIGNAL_KEY, data_time_of, sensor_id_of, signal_of, unit_of
 from xfmr.records.quick import quick_fields
-from xfmr.records.record import START_CHARACTERS, Reason, Record, Reject, UnusableError
-from xfmr.schema import RECORD_LENGTH
+from xfmr.records.record import START_CHARACTERS, ParseOptions, Reason, Record, Reject, UnusableError
 
 _NOT_FINITE = np.full(1, np.nan)
+_DEFAULT = ParseOptions()
 
 
-def parse_line(line: bytes, *, line_number: int, record_length: int = RECORD_LENGTH) -> Record | Reject:
+def parse_line(line: bytes, *, line_number: int, options: ParseOptions = _DEFAULT) -> Record | Reject:
     """Parse one line, with or without line end and byte order mark.
 
     Args:
         line: A JSON object with ``sensor_id``, ``signal_value`` and one of :data:`~xfmr.records.TIME_KEYS`; further
             keys are ignored, and the last of repeated keys counts.
         line_number: ``line`` of the result.
-        record_length: Samples to which the signal is zero-padded or cut.
+        options: How the record is to be read.
     """
     try:
-        return _record(_fields(line), line_number, record_length)
+        return _record(_fields(line, options), line_number, options)
     except UnusableError as error:
         return Reject(error.reason, line_number, start_of(line))
 
 
-def parse_element(element: object, *, position: int, record_length: int = RECORD_LENGTH) -> Record | Reject:
+def parse_element(element: object, *, position: int, options: ParseOptions = _DEFAULT) -> Record | Reject:
     """Turn one decoded element of a JSON document into a record; ``position`` becomes its ``line``."""
     try:
-        return _record(element, position, record_length)
+        return _record(element, position, options)
     except UnusableError as error:
         return Reject(error.reason, position, _start_of_element(element))
 
 
-def _fields(line: bytes) -> object:
-    fields = quick_fields(line, KEYS)
+def _fields(line: bytes, options: ParseOptions) -> object:
+    keys = KEYS if options.unit_field is None else KEYS | {options.unit_field}
+    fields = quick_fields(line, keys)
     if fields is None:
-        fields = _fields_with_no_finite_list(line)
+        fields = _fields_with_no_finite_list(line, keys)
     return decode_json(line) if fields is None else fields
 
 
-def _fields_with_no_finite_list(line: bytes) -> dict[str, object] | None:
+def _fields_with_no_finite_list(line: bytes, keys: Set[str]) -> dict[str, object] | None:
     """Decode a line whose signal is a list with NaN or Infinity, which Python's ``json`` writes and JSON forbids."""
     if b"N" not in line and b"I" not in line:  # a single byte is found ten times as fast as a word
         return None
     line = line.replace(b"NaN", b"null")
     if b"I" in line:
         line = line.replace(b"-Infinity", b"null").replace(b"Infinity", b"null")
-    fields = quick_fields(line, KEYS)
+    fields = quick_fields(line, keys)
     if fields is None or fields.get(SIGNAL_KEY, ()) is not None:
         return None
     return {**fields, SIGNAL_KEY: _NOT_FINITE}
@@ -89,12 +90,13 @@ def _start_of_element(element: object) -> str:
     return start_of(start.encode(errors="replace"))
 
 
-def _record(fields: object, line: int, record_length: int) -> Record:
+def _record(fields: object, line: int, options: ParseOptions) -> Record:
     if not isinstance(fields, Mapping):
         raise UnusableError(Reason.NOT_AN_OBJECT)
+    unit = "" if options.unit_field is None else unit_of(fields, options.unit_field)
     sensor_id = sensor_id_of(fields)
     data_time = data_time_of(fields)
     values = signal_of(fields)
-    signal = np.zeros(record_length, np.float32)
+    signal = np.zeros(options.record_length, np.float32)
     signal[: values.size] = values[: signal.size]
-    return Record(sensor_id, data_time, signal, values.size, line)
+    return Record(unit, sensor_id, data_time, signal, values.size, line)

@@ -11,6 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from xfmr.schema import RECORD_LENGTH
+
 START_CHARACTERS = 200
 
 
@@ -30,6 +32,8 @@ class Reason(StrEnum):
     NOT_AN_OBJECT = "not_an_object", "It is JSON, but a list, text, number or null instead of an object."
     MISSING_SENSOR_ID = "missing_sensor_id", "The object has no sensor_id."
     BAD_SENSOR_ID = "bad_sensor_id", "sensor_id is neither text nor an integer, or blank, overlong or unprintable."
+    MISSING_UNIT = "missing_unit", "The object has no field of the name that --unit-from gives."
+    BAD_UNIT = "bad_unit", "The unit is neither text nor an integer, or blank, overlong or unprintable."
     MISSING_DATA_TIME = "missing_data_time", "The object has none of the keys that name its time."
     BAD_DATA_TIME = "bad_data_time", "The time is neither ISO 8601 nor an epoch, or lies outside 1970 to 2262."
     MISSING_SIGNAL = "missing_signal", "The object has no signal_value."
@@ -45,6 +49,19 @@ class Reason(StrEnum):
     )
 
 
+@dataclass(frozen=True)
+class ParseOptions:
+    """How the records of an archive are to be read.
+
+    Args:
+        record_length: Samples to which signals are zero-padded or cut.
+        unit_field: Name of the field that holds the unit; None if no field does.
+    """
+
+    record_length: int = RECORD_LENGTH
+    unit_field: str | None = None
+
+
 class UnusableError(Exception):
     """Carries the reason from the parser of a field to the parser of the line."""
 
@@ -58,6 +75,7 @@ class Record:
     """One sensor at one time.
 
     Attributes:
+        unit: As written in the record's field; empty if no field holds it.
         sensor_id: As written: any printable text, even ``../../etc``, so never use it as a path.
         data_time: Aware, in UTC, to the microsecond.
         signal: float32 (length,), zero-padded or cut.
@@ -65,6 +83,7 @@ class Record:
         line: 1-based line of a ``.jsonl`` file, or position of the record in a ``.json`` file.
     """
 
+    unit: str
     sensor_id: str
     data_time: datetime
     signal: NDArray[np.float32]

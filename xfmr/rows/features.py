@@ -72,7 +72,7 @@ class FeatureRows:
         Written as the first versions wrote it, so that their groups keep their names.
         """
         rate_hz, length = self.recording.sample_rate_hz, self.record_length
-        return f"features 3, FeatureRows(sample_rate_hz={rate_hz}, n_samples={length}, columns={self.columns})"
+        return f"features 4, FeatureRows(sample_rate_hz={rate_hz}, n_samples={length}, columns={self.columns})"
 
     @property
     def schema(self) -> pa.Schema:
@@ -98,11 +98,12 @@ class FeatureRows:
     def _table(self, batch: Batch, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
         records = batch.records
         described: dict[str, list[Any]] = {
-            "fleet": [file.fleet for file, _ in records],
+            "fleet": [source.fleet for source, _ in records],
+            "unit": [source.unit or record.unit for source, record in records],
             "sensor_id": [record.sensor_id for _, record in records],
             "data_time": [record.data_time for _, record in records],
             "record_id": [record_id(record.signal) for _, record in records],
-            "path": [file.path for file, _ in records],
+            "path": [source.path for source, _ in records],
             "line": [record.line for _, record in records],
             "n_samples": [record.n_samples for _, record in records],
             "flat": [bool(np.ptp(record.signal[: record.n_samples]) == 0) for _, record in records],

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from xfmr.archive import ArchiveFile
-from xfmr.archive.ledger import Ledger
+from xfmr.archive.ledger import Ledger, Receipt
 from xfmr.archive.plan import Group, plan_groups
 from xfmr.errors import XfmrError
-from xfmr.rows.duplicates import drop_duplicates, row_count
+from xfmr.rows.conflicts import check_conflicts
+from xfmr.rows.duplicates import CONFLICT, Repeated, drop_repeated, find_repeated, row_count, with_conflicts
 from xfmr.storage import Store
 from xfmr.storage.lease import confirm_sole
 from xfmr.storage.threads import in_threads
@@ -28,17 +29,21 @@ _QUARANTINE, _LEDGER = "quarantine", "ledger"
 
 @dataclass(frozen=True)
 class Counts:
-    """The closing sum: lines = kept + quarantined + duplicates."""
+    """The closing sum: lines = kept + quarantined + duplicates; ``conflicts`` are among the quarantined."""
 
     lines: int
     kept: int
     quarantined: int
     duplicates: int
+    conflicts: int = 0
 
     def __str__(self) -> str:
         """Return the sum as the last line of a job."""
+        conflicts = (
+            f" ({self.conflicts} of them repeat a sensor and time with another signal)" if self.conflicts else ""
+        )
         return (
-            f"{self.lines} lines read = {self.kept} records kept + {self.quarantined} quarantined"
+            f"{self.lines} lines read = {self.kept} records kept + {self.quarantined} quarantined{conflicts}"
             f" + {self.duplicates} duplicates"
         )
 
@@ -108,25 +113,29 @@ class RowSet:
             self._reopen(lost, key)
         return groups, [group for group in groups if group.name not in signed - lost]
 
-    def close(self, *, made_with: Mapping[str, Any] | None = None, only_set: bool = False) -> Counts:
-        """Remove duplicates from the set that was planned last, and publish it to readers.
+    def close(
+        self, *, made_with: Mapping[str, Any] | None = None, only_set: bool = False, units_known: bool = False
+    ) -> Counts:
+        """Remove duplicates and conflicts from the set that was planned last, and publish it to readers.
 
         Args:
             made_with: Settings that the rows depend on, for :meth:`made_with`.
             only_set: Remove all other sets.
+            units_known: True if the settings say where the unit of a record is, so that conflicts are no sign that
+                they should.
 
         Raises:
-            XfmrError: If the archive held no usable record.
+            XfmrError: If the archive held no usable record, or so many conflicts that it must have units.
         """
         ledger = Ledger(self.store)
         groups, set_name = ledger.read_plan(), ledger.latest
         closing = self.closing()
         if closing.get("set") == set_name and closing["groups"] == sorted(group.name for group in groups):
-            counts = Counts(**{item.name: closing[item.name] for item in fields(Counts)})
+            counts = Counts(**{item.name: closing.get(item.name, 0) for item in fields(Counts)})
         else:
             if closing.get("set") == set_name:
                 self.store.remove(self.success_file)  # its groups are about to change under its readers
-            counts = self._publish(groups, {"set": set_name, "made_with": dict(made_with or {})})
+            counts = self._publish(groups, {"set": set_name, "made_with": dict(made_with or {})}, units_known)
         confirm_sole(self.store)
         if only_set:
             ledger.forget_other_sets()
@@ -134,14 +143,20 @@ class RowSet:
         self.sweep()  # temporary files of the writers of a lost node
         return counts
 
-    def _publish(self, groups: Sequence[Group], description: Mapping[str, Any]) -> Counts:
+    def _publish(self, groups: Sequence[Group], description: Mapping[str, Any], units_known: bool) -> Counts:
         receipts = Ledger(self.store).receipts(groups)
-        kept = drop_duplicates(self.store, [self.file(group) for group in receipts])
+        repeated = find_repeated(self.store, [self.file(group) for group in receipts])
+        if not units_known:
+            check_conflicts(repeated, [file.path for group in groups for file in group.files])
+        n_conflicts = self._quarantine_conflicts(receipts, repeated)
+        drop_repeated(self.store, repeated)
+        kept = sum(repeated.n_rows.values())
         counts = Counts(
             lines=sum(receipt.lines for receipt in receipts.values()),
             kept=kept,
-            quarantined=sum(receipt.quarantined for receipt in receipts.values()),
-            duplicates=sum(receipt.records for receipt in receipts.values()) - kept,
+            quarantined=sum(receipt.quarantined for receipt in receipts.values()) + n_conflicts,
+            duplicates=sum(receipt.records for receipt in receipts.values()) - kept - n_conflicts,
+            conflicts=n_conflicts,
         )
         if counts.kept == 0:
             raise XfmrError(
@@ -149,6 +164,23 @@ class RowSet:
             )
         self.store.write_json(self.success_file, {**description, "groups": sorted(receipts), **asdict(counts)})
         return counts
+
+    def _quarantine_conflicts(self, receipts: Mapping[str, Receipt], repeated: Repeated) -> int:
+        """Write conflicts to the quarantine of their groups, before their rows go, and return their number.
+
+        Those that an interrupted pass has written before, and whose rows may be gone already, count as well.
+        """
+        by_file, n_conflicts = dict(list(repeated.conflicts.groupby("file"))), 0
+        for group, receipt in receipts.items():
+            if receipt.records == repeated.n_rows[self.file(group)]:
+                continue
+            name = self.quarantine_file(group)
+            quarantined = self.store.read_table(name)
+            if (conflicts := by_file.get(self.file(group))) is not None:
+                quarantined = with_conflicts(quarantined, conflicts)
+                self.store.write_table(name, quarantined)
+            n_conflicts += quarantined["reason"].to_pylist().count(CONFLICT)
+        return n_conflicts
 
     def _remove_unplanned(self, ledger: Ledger) -> None:
         """Remove groups that are no longer in any plan, receipts before the outputs they vouch for."""

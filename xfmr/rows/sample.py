@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from xfmr.archive.listing import ArchiveFile
 from xfmr.archive.plan import Group
+from xfmr.archive.units import Source
 from xfmr.errors import XfmrError
-from xfmr.records import MAX_DOCUMENT_BYTES, Record, Reject, format_of, read_records
+from xfmr.records import MAX_DOCUMENT_BYTES, ParseOptions, Record, Reject, format_of, read_records
 from xfmr.rows.writer import BATCH_RECORDS, Batch
 from xfmr.storage import Store
 
@@ -61,7 +62,7 @@ class Sample:
         is_packed = format_of(file.path).is_packed
         self.lines[is_packed] += len(items)
         self.n_bytes[is_packed] += n_bytes
-        usable = [(file, item) for item in items if isinstance(item, Record)]
+        usable = [(Source(file.fleet, "", file.path), item) for item in items if isinstance(item, Record)]
         self.n_usable += len(usable)
         if kept := usable[: min(BATCH_RECORDS, _MOST_RECORDS - self.n_records)]:
             self.batches.append(Batch.of(kept))
@@ -119,6 +120,6 @@ def _piece(store: Store, file: ArchiveFile, group: Group) -> bytes:
 
 
 def _items(file: ArchiveFile, data: bytes, record_length: int) -> list[Record | Reject]:
-    items = list(read_records(io.BytesIO(data), name=file.path, record_length=record_length))
+    items = list(read_records(io.BytesIO(data), name=file.path, options=ParseOptions(record_length)))
     # The beginning of a compressed file ends in the middle of a line.
     return items[:-1] if len(data) < file.size and format_of(file.path).is_packed else items

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xfmr.archive import ArchiveFile
 from xfmr.archive.ledger import Ledger, Receipt
 from xfmr.archive.plan import Group
 from xfmr.archive.reading import Line, read_group
+from xfmr.archive.units import NO_UNITS, Source, UnitFrom
 from xfmr.records import Record
 from xfmr.rows.files import ROW_GROUP_RECORDS, write_rows
 from xfmr.rows.row_set import RowSet
@@ -29,13 +29,13 @@ _REJECTS_AT_A_TIME = 4096
 
 
 class Batch(NamedTuple):
-    """Records, each with the file it was read from, and their signals as one array (n, record_length)."""
+    """Records, each with its source, and their signals as one array (n, record_length)."""
 
-    records: list[tuple[ArchiveFile, Record]]
+    records: list[tuple[Source, Record]]
     signals: NDArray[np.float32]
 
     @classmethod
-    def of(cls, records: list[tuple[ArchiveFile, Record]]) -> Batch:
+    def of(cls, records: list[tuple[Source, Record]]) -> Batch:
         """Stack the signals of records."""
         return cls(records, np.stack([record.signal for _, record in records]))
 
@@ -62,11 +62,19 @@ class GroupWriter:
         rows: The set that the groups belong to.
         archives: URI of each fleet's archive.
         make_maker: Makes the row maker, once in each process, since it may load models.
+        unit_from: Place of a record's unit.
     """
 
-    def __init__(self, rows: RowSet, archives: Mapping[str, str], make_maker: Callable[[], RowMaker]) -> None:
+    def __init__(
+        self,
+        rows: RowSet,
+        archives: Mapping[str, str],
+        make_maker: Callable[[], RowMaker],
+        unit_from: UnitFrom = NO_UNITS,
+    ) -> None:
         self.rows = rows
         self.archives = archives
+        self.unit_from = unit_from
         self.maker = make_maker()
 
     def __call__(self, item: str) -> pa.Table:
@@ -86,7 +94,8 @@ class GroupWriter:
             store.writing(self.rows.quarantine_file(group.name)) as sink,
             pq.ParquetWriter(sink, QUARANTINE, compression="zstd") as quarantine,
         ):
-            sorter = _LineSorter(read_group(group, self.archives, self.maker.record_length), quarantine)
+            lines = read_group(group, self.archives, self.maker.record_length, self.unit_from)
+            sorter = _LineSorter(lines, quarantine)
             tables = self._unless_signed(group, self.maker.tables(sorter.batches()))
             write_rows(store, self.rows.file(group.name), tables, self.maker.schema)
         return Receipt(group.name, sorter.n_records + sorter.n_rejects, sorter.n_records, sorter.n_rejects)
@@ -121,13 +130,13 @@ class _LineSorter:
             self.n_records += len(batch)
             yield Batch.of(batch)
 
-    def _records(self) -> Iterator[tuple[ArchiveFile, Record]]:
+    def _records(self) -> Iterator[tuple[Source, Record]]:
         rejects: list[dict[str, Any]] = []
-        for file, item in self.lines:
+        for source, item in self.lines:
             if isinstance(item, Record):
-                yield file, item
+                yield source, item
                 continue
-            rejects.append({"fleet": file.fleet, "path": file.path, **asdict(item)})
+            rejects.append({**source._asdict(), **asdict(item)})
             if len(rejects) == _REJECTS_AT_A_TIME:
                 self._write(rejects)
         if rejects:

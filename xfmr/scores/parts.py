@@ -1,6 +1,6 @@
 """Score parts: the scores of each group, before they are regrouped by sensor.
 
-A task scores one group and writes its rows in order of their shard, a hash of fleet and sensor. Other tasks then read
+A task scores one group and writes its rows in order of their shard, a hash of the sensor. Other tasks then read
 one range of shards from all groups, see :mod:`xfmr.scores.ranges`. No row passes through the driver. The parts are
 kept in ``score_parts/<detector>``, so a killed job resumes with the remaining groups, and when an archive grows, only
 its new groups are scored.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from xfmr.detectors.kinds import detector_from_bytes
 from xfmr.errors import XfmrError
 from xfmr.rows.feature_set import FeatureSet
-from xfmr.schema import IDENTITY_COLUMNS, SCORES, SENSOR_COLUMNS
+from xfmr.schema import IDENTITY_COLUMNS, KEY, SCORES, SENSOR_COLUMNS
 from xfmr.storage import Store
 from xfmr.storage.models import Models
 from xfmr.storage.threads import in_threads
@@ -85,7 +85,7 @@ class ScoreParts:
     def of_shards(self, first: int, end: int) -> pa.Table:
         """Read the rows of a range of shards, in order of sensor and time."""
         rows = self._read(columns=_PART.names[:-1], filter=(pc.field("shard") >= first) & (pc.field("shard") < end))
-        return rows.sort_by([(name, "ascending") for name in (*SENSOR_COLUMNS, "data_time")])
+        return rows.sort_by([(name, "ascending") for name in KEY])
 
     def _read(self, **options: object) -> pa.Table:
         paths = [self.run.path(self.file(name)) for name in self.names]
@@ -133,6 +133,6 @@ def group_of(part: str) -> str:
 def _shards(table: pa.Table) -> NDArray[np.uint16]:
     """Return each row's shard, which depends only on the sensor, shape (n,)."""
     sensors = table.select(SENSOR_COLUMNS).to_pandas()
-    distinct, code = np.unique(sensors["fleet"] + "\0" + sensors["sensor_id"], return_inverse=True)
+    distinct, code = np.unique(["\0".join(names) for names in sensors.itertuples(index=False)], return_inverse=True)
     hashes = np.array([zlib.crc32(name.encode()) % N_SHARDS for name in distinct], np.uint16)
     return hashes[code]

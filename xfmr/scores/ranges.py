@@ -95,11 +95,11 @@ def _by_sensor(rows: pa.Table) -> Iterable[pa.Table]:
     """Cut rows, which are in order of sensor, into one table per sensor."""
     if not len(rows):
         return []
-    fleet, sensor = (rows[name].to_numpy() for name in SENSOR_COLUMNS)
-    starts = [0, *(np.flatnonzero((fleet[1:] != fleet[:-1]) | (sensor[1:] != sensor[:-1])) + 1), len(rows)]
+    names = np.stack([rows[name].to_numpy() for name in SENSOR_COLUMNS])
+    starts = [0, *(np.flatnonzero((names[:, 1:] != names[:, :-1]).any(axis=0)) + 1), len(rows)]
     return (rows.slice(start, end - start) for start, end in pairwise(starts))
 
 
 def _write_sensor(target: Store, rows: pa.Table) -> None:
-    fleet, sensor = (rows[name][0].as_py() for name in SENSOR_COLUMNS)
-    target.write_table(sensor_file(fleet, sensor), rows.select(_OF_A_SENSOR))
+    sensor = {name: rows[name][0].as_py() for name in SENSOR_COLUMNS}
+    target.write_table(sensor_file(**sensor), rows.select(_OF_A_SENSOR))

@@ -21,7 +21,7 @@ Example:
     ...     run = Store(folder)
     ...     _ = Models(run).publish("detector", "d0", b"", {}, recording=Recording(8192.0, 8192))
     ...     new = ScoreSet(run, "k0")
-    ...     new.store.write_table(sensor_file("", "tank-1"), pa.Table.from_pandas(table, preserve_index=False))
+    ...     new.store.write_table(sensor_file("tank-1"), pa.Table.from_pandas(table, preserve_index=False))
     ...     new.write_origin(Thresholds(2.0, 4.0, "mad"), table[1:].assign(label=""), detector="d0", n_records=2)
     ...     new.publish()
     ...     thresholds, scores, sensor = read_thresholds(run), read_scores(run), read_sensor(run, "tank-1")
@@ -67,10 +67,11 @@ PARTITIONING = ds.partitioning(pa.schema([SCORES.field(name) for name in SENSOR_
 T = TypeVar("T")
 
 
-def sensor_file(fleet: str, sensor_id: str) -> str:
-    """Return the name of a sensor's file within a set, below its fleet if it has one."""
-    fleets = [f"fleet={path_segment(fleet)}"] if fleet else []
-    return "/".join([SCORES_FOLDER, *fleets, f"sensor_id={path_segment(sensor_id)}", "scores.parquet"])
+def sensor_file(sensor_id: str, *, unit: str = "", fleet: str = "") -> str:
+    """Return the name of a sensor's file within a set, below its fleet and its unit if it has any."""
+    names = {"fleet": fleet, "unit": unit, "sensor_id": sensor_id}
+    folders = [f"{column}={path_segment(name)}" for column, name in names.items() if name]
+    return "/".join([SCORES_FOLDER, *folders, "scores.parquet"])
 
 
 class Origin(NamedTuple):
@@ -126,7 +127,7 @@ class ScoreSet:
         if not paths:
             raise XfmrError(f"{self.store.path(SCORES_FOLDER)} is empty: run jobs.score to make it again")
         table = self.store.child(SCORES_FOLDER).read_tables(paths, SCORES, partitioning=PARTITIONING)
-        return pd.DataFrame(table.to_pandas().fillna({"fleet": ""}))
+        return pd.DataFrame(table.to_pandas().fillna({"fleet": "", "unit": ""}))
 
     def write_origin(self, thresholds: Thresholds, queue: pd.DataFrame, *, detector: str, n_records: int) -> None:
         """Write the review queue and then ``thresholds.json``, the last file of a set."""
@@ -221,11 +222,11 @@ def read_scores(run: Store) -> pd.DataFrame:
     return read_current(run, ScoreSet.scores)
 
 
-def read_sensor(run: Store, sensor_id: str, fleet: str = "") -> pd.DataFrame:
+def read_sensor(run: Store, sensor_id: str, *, unit: str = "", fleet: str = "") -> pd.DataFrame:
     """Read the scores of one sensor, in order of time, from its file.
 
     Raises:
         XfmrError: If it has none, or for the reasons that :func:`read_current` gives.
     """
-    table = read_current(run, lambda scores: scores.store.read_table(sensor_file(fleet, sensor_id)))
+    table = read_current(run, lambda scores: scores.store.read_table(sensor_file(sensor_id, unit=unit, fleet=fleet)))
     return pd.DataFrame(table.to_pandas())

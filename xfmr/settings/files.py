@@ -23,7 +23,7 @@ from xfmr.storage import Store
 SETTINGS_FILE = "settings.yaml"
 
 # The settings that a row of features depends on. Each combination has its own set of features.
-FEATURE_SETTINGS = ("sample_rate_hz", "record_length", "health")
+FEATURE_SETTINGS = ("sample_rate_hz", "record_length", "health", "unit_from")
 
 # Settings of one call and its machine, which are not read back from the run.
 NOT_INHERITED = {"run", "config", "workers"}

@@ -11,6 +11,7 @@ from pydantic_settings import (
 )
 
 from xfmr.archive import parse_archives
+from xfmr.archive.units import UnitFrom
 from xfmr.errors import XfmrError
 from xfmr.settings.stage_one import StageOneSettings
 from xfmr.settings.stage_three import FinetuneSettings
@@ -38,8 +39,16 @@ class RunSettings(BaseSettings):
     archive: list[str] = Field(
         [], description="archive folder, a path or URI that pyarrow reads, or FLEET=URI; repeat it for more fleets"
     )
-    labels: str | None = Field(
-        None, description="CSV or Parquet file of people's labels: sensor_id, data_time, label; optional: fleet, unit"
+    unit_from: str | None = Field(
+        None,
+        description="where the unit of a record stands, if sensor ids repeat in every unit: a pattern over the end "
+        "of a file's path, such as '{unit}_*', '{unit}--*/*' or '{fleet}/{unit}/*', in which * is any text within a "
+        "name; field:NAME for a field of the record; or none",
+    )
+    labels: list[str] = Field(
+        [],
+        description="CSV or Parquet file of people's labels: unit, label; unit, from, to, label; or sensor_id, "
+        "data_time, label, with unit and fleet if there are any; repeat it for more files",
     )
     sample_rate_hz: float = Field(8192.0, gt=0, description="sampling rate of the archive in Hz")
     record_length: int = Field(
@@ -71,11 +80,28 @@ class RunSettings(BaseSettings):
         """Make local paths absolute, since a run may be continued from another folder, and sort the fleets."""
         return [f"{fleet}={uri}" if fleet else uri for fleet, uri in sorted(parse_archives(archive).items())]
 
+    @field_validator("unit_from")
+    @classmethod
+    def _valid_unit_from(cls, text: str | None) -> str | None:
+        """Raise if it is neither a pattern nor a field."""
+        return UnitFrom(text).text if text is not None else None
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _one_or_more(cls, labels: object) -> object:
+        """Accept a single file in YAML."""
+        return [labels] if isinstance(labels, str) else [] if labels is None else labels
+
     @field_validator("labels")
     @classmethod
-    def _absolute_path(cls, uri: str | None) -> str | None:
-        """Make a local path absolute, for the same reason."""
-        return absolute_uri(uri) if uri else uri
+    def _absolute_paths(cls, labels: list[str]) -> list[str]:
+        """Make local paths absolute, for the same reason."""
+        return [absolute_uri(uri) for uri in labels]
+
+    @property
+    def units(self) -> UnitFrom:
+        """The place of a record's unit."""
+        return UnitFrom(self.unit_from or "none")
 
     @property
     def store(self) -> Store:
