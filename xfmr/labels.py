@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +12,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xfmr.archive import ArchiveFile
+from xfmr.archive.patterns import PathPattern
+from xfmr.archive.units import UnitFrom
 from xfmr.errors import XfmrError
 from xfmr.rows.feature_set import FeatureSet
 from xfmr.schema import DIAGNOSES, KEY, NORMAL
@@ -221,3 +224,36 @@ def _advice(labels: pd.DataFrame, records: pd.DataFrame) -> str:
         return "the run has units, and the labels name none: give them a column unit"
     first = f"such as {_described(labels.iloc[0])} and {_described(records.iloc[0])}"
     return f"compare unit, sensor_id and data_time of labels and archive, {first}"
+
+
+def label_units(
+    files: Iterable[ArchiveFile], units: UnitFrom, pattern: PathPattern, words: Mapping[str, str]
+) -> pd.DataFrame:
+    """Label units by the names of folders, for people to read and correct; only jobs.labels does so.
+
+    Args:
+        files: Files of the archive.
+        units: Place of the unit in their paths.
+        pattern: Place of the ``label`` in their paths.
+        words: The label of each word that may stand there; empty if the words are the labels.
+
+    Returns:
+        One row a unit: ``fleet`` if there are any, ``unit`` and ``label``.
+
+    Raises:
+        XfmrError: If a path names no label or no unit, a word has no label, or a unit has two.
+    """
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for file in files:
+        source, match = units.source(file), pattern.match(file.path)
+        if not source.unit or match is None:
+            raise XfmrError(f"{file.path} names no {'label' if source.unit else 'unit'}: compare it with the pattern")
+        word = match["label"]
+        if words and word not in words:
+            raise XfmrError(f"{file.path}: give the label of {word!r} too, such as --words {word}=normal")
+        label, path = found.setdefault((source.fleet, source.unit), (words.get(word, word), file.path))
+        if label != words.get(word, word):
+            raise XfmrError(f"unit {source.unit} is {label} by {path} and {words.get(word, word)} by {file.path}")
+    rows = [(*unit, label) for unit, (label, _) in sorted(found.items())]
+    table = pd.DataFrame(rows, columns=["fleet", "unit", "label"])
+    return table if (table["fleet"] != "").any() else table.drop(columns="fleet")

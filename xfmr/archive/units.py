@@ -6,18 +6,17 @@ a pattern tells, or in a field of the record. Nothing else is ever read from a p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from xfmr.archive.listing import ArchiveFile
+from xfmr.archive.patterns import PathPattern
 from xfmr.errors import XfmrError
 from xfmr.records import is_identity
 
 _FIELD, _NONE = "field:", "none"
-_PLACEHOLDER = re.compile(r"\{(\w*)\}|\*|[^{*]+|.", re.DOTALL)
 _SHOWN = 3
 
 
@@ -62,10 +61,9 @@ class UnitFrom:
         """
         if self._pattern is None:
             return Source(file.fleet, "", file.path)
-        match = self._pattern.search(file.path)
-        if match is None:
+        names = self._pattern.match(file.path)
+        if names is None:
             raise XfmrError(f"--unit-from {self.text!r} does not match {file.path}")
-        names = match.groupdict()
         for name, value in names.items():
             if not is_identity(value):
                 problem = f"gives {value!r} as {name} of {file.path}, which cannot be a name"
@@ -80,7 +78,7 @@ class UnitFrom:
         """
         if self._pattern is None:
             return
-        others = [file.path for file in files if not self._pattern.search(file.path)]
+        others = [file.path for file in files if self._pattern.match(file.path) is None]
         if len(others) == len(files):
             raise XfmrError(f"--unit-from {self.text!r} matches none of {len(files)} files, such as {files[0].path}")
         if others:
@@ -90,28 +88,15 @@ class UnitFrom:
             self.source(file)
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str] | None:
-        """The pattern as a regular expression; None if the path names no unit."""
+    def _pattern(self) -> PathPattern | None:
+        """The pattern; None if the path names no unit."""
         if self.text == _NONE or self.field is not None:
             return None
-        return re.compile(rf"(?:^|/){''.join(map(_expression, self._tokens()))}$", re.DOTALL)
-
-    def _tokens(self) -> list[str]:
-        tokens = [match[0] for match in _PLACEHOLDER.finditer(self.text)]
-        names = [token[1:-1] for token in tokens if token.startswith("{")]
-        if "unit" not in names:
-            raise ValueError("has no {unit}: write a pattern such as {unit}_* or {unit}--*/*, or field:NAME")
-        for name in names:
-            if name not in ("unit", "fleet") or names.count(name) > 1:
-                raise ValueError("may have {unit} and {fleet}, each once, and no other name in braces")
-        return tokens
+        try:
+            return PathPattern(self.text, ("unit", "fleet"))
+        except ValueError as error:
+            raise ValueError(f"{error}: write a pattern such as {{unit}}_*, or field:NAME") from error
 
 
 NO_UNITS = UnitFrom()
 """An archive that names no units."""
-
-
-def _expression(token: str) -> str:
-    if token == "*":
-        return "[^/]*"
-    return f"(?P<{token[1:-1]}>[^/]+?)" if token.startswith("{") else re.escape(token)
