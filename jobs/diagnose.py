@@ -37,7 +37,7 @@ def diagnose(settings: DiagnoseSettings) -> None:
     with sole_driver(rows.store):
         pending = plan(rows, files, archives, key=key, group_bytes=settings.group_bytes, label="diagnose")
         process(pending, GroupWriter, label="diagnose", constructor_args=(rows, archives, make_rows, settings.units))
-        counts = rows.close(units_known=settings.unit_from is not None)
+        counts = rows.close(unit_from=settings.unit_from)
         diagnoses = merge(rows.store)
         if settings.forgive_daily:
             diagnoses = forgiven(diagnoses, instruments.thresholds)

@@ -46,8 +46,8 @@ def featurize(settings: Settings) -> None:
     make_rows = partial(FeatureRows, features.recording, features.columns)
     process(pending, GroupWriter, label="featurize", constructor_args=(rows, archives, make_rows, settings.units))
     only_set = isinstance(settings, FeaturizeSettings) and settings.drop_other_features
-    units_known = settings.unit_from is not None
-    counts = rows.close(made_with=feature_settings(settings), only_set=only_set, units_known=units_known)
+    made_with = feature_settings(settings)
+    counts = rows.close(made_with=made_with, only_set=only_set, unit_from=settings.unit_from)
     say("featurize", f"{counts}; features in {settings.store.path('features')}")
 
 

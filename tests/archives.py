@@ -145,7 +145,7 @@ class Run:
         return self.rows.close(
             made_with={**asdict(self.recording), "unit_from": self.unit_from},
             only_set=only_set,
-            units_known=self.unit_from is not None,
+            unit_from=self.unit_from,
         )
 
     @property

@@ -72,6 +72,22 @@ def test_many_conflicts_say_what_they_mean(tmp_path: Path, form: str, remedy: st
         assert outputs(tmp_path / "run") == before
 
 
+def test_a_pattern_that_names_something_else(tmp_path: Path) -> None:
+    """Here the month: sensor ids repeat within it as before, and the unit stands in the folder."""
+    archive = write_archive(tmp_path / "archive", unit_files("{unit}/2024-03_{minute}.jsonl"))
+    with pytest.raises(XfmrError, match=r"within the units that --unit-from '{unit}_\*' names: 24 records") as error:
+        Run(tmp_path / "run", {"": archive}, unit_from="{unit}_*").featurize()
+    assert "tell where the unit stands: --unit-from '{unit}/*'" in str(error.value)
+    assert Run(tmp_path / "run", {"": archive}, unit_from="{unit}/*").featurize().kept == 36
+
+
+def test_conflicts_that_no_pattern_explains_are_quarantined_if_units_are_named(tmp_path: Path) -> None:
+    lines = [line("s", minute % 30, 1 + minute, tank="t1") for minute in range(60)]
+    archive = write_archive(tmp_path / "archive", {"a.jsonl": lines})
+    counts = Run(tmp_path / "run", {"": archive}, unit_from="field:tank").featurize()
+    assert counts == Counts(lines=60, kept=30, quarantined=30, duplicates=0, conflicts=30)
+
+
 def test_units_that_are_said_to_be_none_leave_conflicts_in_quarantine(archive: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {"": archive}, unit_from="none")
     assert run.featurize() == Counts(lines=36, kept=12, quarantined=24, duplicates=0, conflicts=24)

@@ -1,4 +1,4 @@
-"""What many conflicts mean: sensor ids that repeat in every unit of an archive that was read without units."""
+"""The meaning of many conflicts: sensor ids that repeat in every unit of an archive that was read without them."""
 
 from __future__ import annotations
 
@@ -17,31 +17,34 @@ _CANDIDATES = ("{unit}_*", "{unit}--*/*", "{unit}/*", "{unit}-*", "{unit}/*/*", 
 # A clock that was set back, or a logger that wrote a moment twice, gives a few conflicts. More than so many, and than
 # this share of the records, are sensors of different units.
 _HANDFUL, _SHARE = 20, 0.05
+_GENERAL = "--unit-from with a pattern such as '{unit}_*' or '{unit}/*', or field:NAME"
 
 
-def check_conflicts(repeated: Repeated, paths: Sequence[str]) -> None:
+def check_conflicts(repeated: Repeated, paths: Sequence[str], unit_from: str | None) -> None:
     """Raise if so many records conflict that sensor ids must repeat in several units.
 
     Args:
         repeated: The records that repeat a sensor and time.
         paths: Paths of all files of the archive.
+        unit_from: The setting that the units were read by, None if there was none. After ``none`` conflicts are as
+            expected; after another one they are if no pattern tells them apart.
 
     Raises:
         XfmrError: With the setting that would tell the units apart, if one is found.
     """
     conflicts, n_kept = repeated.conflicts, sum(repeated.n_rows.values())
-    if len(conflicts) <= max(_HANDFUL, _SHARE * (n_kept + len(conflicts))):
+    if unit_from == "none" or len(conflicts) <= max(_HANDFUL, _SHARE * (n_kept + len(conflicts))):
+        return
+    remedy = next((f"--unit-from '{text}'" for text in _CANDIDATES if _tells_apart(text, conflicts, paths)), None)
+    if unit_from and not remedy:
         return
     n_files = pd.concat([conflicts["path"], conflicts["kept_path"]]).nunique()
-    remedy = next((f"--unit-from '{text}'" for text in _CANDIDATES if _tells_apart(text, conflicts, paths)), None)
+    place = f"within the units that --unit-from {unit_from!r} names" if unit_from else "across files"
     raise XfmrError(
-        f"sensor ids repeat across files: {len(conflicts)} records of {n_files} files share sensor and time with "
+        f"sensor ids repeat {place}: {len(conflicts)} records of {n_files} files share sensor and time with "
         f"another, with a different signal; tell where the unit stands: {remedy or _GENERAL}, or --unit-from none if "
         "the archive has no units"
     )
-
-
-_GENERAL = "--unit-from with a pattern such as '{unit}_*' or '{unit}/*', or field:NAME"
 
 
 def _tells_apart(text: str, conflicts: pd.DataFrame, paths: Sequence[str]) -> bool:

@@ -114,15 +114,14 @@ class RowSet:
         return groups, [group for group in groups if group.name not in signed - lost]
 
     def close(
-        self, *, made_with: Mapping[str, Any] | None = None, only_set: bool = False, units_known: bool = False
+        self, *, made_with: Mapping[str, Any] | None = None, only_set: bool = False, unit_from: str | None = None
     ) -> Counts:
         """Remove duplicates and conflicts from the set that was planned last, and publish it to readers.
 
         Args:
             made_with: Settings that the rows depend on, for :meth:`made_with`.
             only_set: Remove all other sets.
-            units_known: True if the settings say where the unit of a record is, so that conflicts are no sign that
-                they should.
+            unit_from: The setting that the units of the records were read by, if any.
 
         Raises:
             XfmrError: If the archive held no usable record, or so many conflicts that it must have units.
@@ -135,7 +134,7 @@ class RowSet:
         else:
             if closing.get("set") == set_name:
                 self.store.remove(self.success_file)  # its groups are about to change under its readers
-            counts = self._publish(groups, {"set": set_name, "made_with": dict(made_with or {})}, units_known)
+            counts = self._publish(groups, {"set": set_name, "made_with": dict(made_with or {})}, unit_from)
         confirm_sole(self.store)
         if only_set:
             ledger.forget_other_sets()
@@ -143,11 +142,10 @@ class RowSet:
         self.sweep()  # temporary files of the writers of a lost node
         return counts
 
-    def _publish(self, groups: Sequence[Group], description: Mapping[str, Any], units_known: bool) -> Counts:
+    def _publish(self, groups: Sequence[Group], description: Mapping[str, Any], unit_from: str | None) -> Counts:
         receipts = Ledger(self.store).receipts(groups)
         repeated = find_repeated(self.store, [self.file(group) for group in receipts])
-        if not units_known:
-            check_conflicts(repeated, [file.path for group in groups for file in group.files])
+        check_conflicts(repeated, [file.path for group in groups for file in group.files], unit_from)
         n_conflicts = self._quarantine_conflicts(receipts, repeated)
         drop_repeated(self.store, repeated)
         kept = sum(repeated.n_rows.values())
