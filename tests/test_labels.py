@@ -294,6 +294,17 @@ def test_a_row_of_a_unit_that_cannot_be_used(labels_file: Callable[[str], str], 
     assert words in refusal(labels_file(labels_of_units(row)))
 
 
+def test_a_sensor_of_several_units_is_several_sensors(labels_file: Callable[[str], str]) -> None:
+    """Times do not repeat here, so that nothing but the labels tells the units apart."""
+    rows = [f"11{day},1,2024-03-0{day}T08:00:00Z,,,worn" for day in (1, 2, 3)]
+    labels = read_labels([labels_file(labels_of_units(*rows))])
+    features = Mock(spec=FeatureSet, tables=lambda: [pa.Table.from_pandas(RECORDS[:6].assign(unit=""))])
+    with pytest.raises(
+        XfmrError, match=r"^the labels name 3 units of sensor 1, and the run has none: give --unit-from$"
+    ):
+        match_records(labels, features)
+
+
 @pytest.mark.parametrize(
     ("records", "row", "words"),
     [

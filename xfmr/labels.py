@@ -17,7 +17,7 @@ from xfmr.archive.patterns import PathPattern
 from xfmr.archive.units import UnitFrom
 from xfmr.errors import XfmrError
 from xfmr.rows.feature_set import FeatureSet
-from xfmr.schema import DIAGNOSES, KEY, NORMAL
+from xfmr.schema import DIAGNOSES, KEY, NORMAL, SENSOR_COLUMNS
 from xfmr.storage import Store
 
 # Prefix of a further column's name, so that the column can have any name in the labels file.
@@ -208,13 +208,24 @@ def match_records(labels: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:
         Columns of :data:`xfmr.schema.IDENTITY` and those that :func:`label_records` adds, sorted by sensor and time.
 
     Raises:
-        XfmrError: If there are none, or if :func:`label_records` raises.
+        XfmrError: If there are none, the labels name several units of one sensor, or :func:`label_records` raises.
     """
     records = pa.concat_tables(features.tables()).to_pandas()
     labelled = label_records(labels, records).sort_values(KEY).reset_index(drop=True)
     if labelled.empty:
         raise XfmrError(f"no label is of a record in this run: {_advice(labels, records)}")
+    _check_units(labelled)
     return labelled
+
+
+def _check_units(labelled: pd.DataFrame) -> None:
+    """Raise if the labels name several units of a sensor, which is then several sensors with one id."""
+    named = labelled[labelled["of_unit"] != ""]
+    n_units = named.groupby(SENSOR_COLUMNS)["of_unit"].transform("nunique")
+    if (n_units > 1).any():
+        sensor_id = named["sensor_id"].iloc[n_units.argmax()]
+        message = f"the labels name {n_units.max()} units of sensor {sensor_id}, and the run has none"
+        raise XfmrError(f"{message}: give --unit-from")
 
 
 def _advice(labels: pd.DataFrame, records: pd.DataFrame) -> str:
