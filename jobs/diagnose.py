@@ -32,7 +32,7 @@ def diagnose(settings: DiagnoseSettings) -> None:
     make_rows = partial(DiagnosisRows, run, instruments, recording)
     make_rows()  # raises before any work if a model is missing or damaged
     files = list_files(archives, settings.units, run=settings.run, label="diagnose")
-    key = key_of(archives, (instruments, recording.sample_rate_hz, recording.record_length), settings.unit_from)
+    key = key_of(archives, (instruments, recording.sample_rate_hz, recording.record_length), settings.units)
     rows = RowSet(run.child(f"diagnosed/{key}"), DIAGNOSED)
     with sole_driver(rows.store):
         pending = plan(rows, files, archives, key=key, group_bytes=settings.group_bytes, label="diagnose")
